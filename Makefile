@@ -1,0 +1,49 @@
+# Everything a newcomer needs: Python 3.11+ and make. Each target sets up what it uses.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test test-all lint bench train clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	@echo "callgate: creating the virtual environment $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "callgate needs Python 3.11 or later, this is " + sys.version.split()[0])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "callgate: installing pinned dependencies (about 2 GB; minutes on a first run)"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,train]'
+	@touch $(READY)
+	@echo "callgate: ready"
+
+demo: $(READY) ## one whole call in Mandarin and one in English, live in the terminal
+	@$(BIN)/callgate demo --lang zh
+	@$(BIN)/callgate demo --lang en
+
+test: $(READY) ## the default tests, under ten minutes on two cores
+	@echo "callgate: running the tests"
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: $(READY) ## every test, the slow ones too
+	@echo "callgate: running every test"
+	@$(BIN)/python -m pytest -q
+
+lint: $(READY) ## ruff, mypy strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY) ## the figures, each beside a named peer
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+train: $(READY) ## train the embedded models anew (hours on a CPU)
+	@$(BIN)/python -m sentiment.training
+	@$(BIN)/python -m asr.training.train
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
