@@ -31,5 +31,5 @@ class SpeechError(CallgateError):
     """A line could not be rendered."""
 
 
-class UnapprovedSpeech(CallgateError):
+class UnapprovedSpeech(CallgateError):  # noqa: N818 - what happened, not what failed
     """Something that is not an ``ApprovedLine`` reached the voice."""

@@ -1,0 +1,173 @@
+"""The ``callgate`` program. Heavy libraries are imported by the command that needs them, not by ``--help``.
+
+Exit status: 0 done, 1 found something, 2 unusable input. Data goes to standard output, words about it to standard
+error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from scripts.cli import app as scripts_app
+
+if TYPE_CHECKING:
+    from agent.demo import DemoCall
+    from agent.events import Lang
+
+app = typer.Typer(
+    name="callgate",
+    help="Loan-repayment reminder calls in which nothing is spoken until it has been approved.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(scripts_app, name="scripts")
+
+
+@app.command()
+def check(
+    policy: Annotated[
+        str | None, typer.Option(help="Jurisdiction (cn, us, uk, in, eu) or pack id for lines that name none.")
+    ] = None,
+) -> None:
+    """Judge sentences: JSON lines in, JSON lines out, one verdict each. Exit 1 if any was not allowed."""
+    from compliance_checks.cli import run
+
+    raise typer.Exit(run(sys.stdin, sys.stdout, sys.stderr, policy))
+
+
+@app.command()
+def understand() -> None:
+    """Read utterances: JSON lines in; intent, slots and emotion out. Bad lines get an error line, the rest go on."""
+    from sentiment.cli import run
+
+    raise typer.Exit(run(sys.stdin, sys.stdout, sys.stderr))
+
+
+@app.command()
+def demo(
+    lang: Annotated[str | None, typer.Option(help="zh or en. Default zh; with --scenario all, both.")] = None,
+    scenario: Annotated[str, typer.Option(help="A scenario's name, or all.")] = "promise",
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document a call instead of the live view.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the borrower's voice, wording and line noise.")] = 7,
+    at_once: Annotated[int, typer.Option("--parallel", min=1, max=8, help="Calls at a time with --scenario all.")] = 2,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of the archive (default CALLGATE_HOME or ~/.local/share/callgate).")
+    ] = None,
+) -> None:
+    """One whole call with a simulated carrier and borrower over a real WebSocket, live in the terminal.
+
+    Exit 1 if a call did not end as its scenario should.
+    """
+    from agent.telephony.simulator import SCENARIOS
+
+    if lang not in (None, "zh", "en"):
+        _refuse(f"--lang must be zh or en, not {lang!r}")
+    if scenario != "all" and scenario not in SCENARIOS:
+        _refuse(f"no scenario {scenario!r}; there are: {', '.join(SCENARIOS)}, all")
+    everything = scenario == "all"
+    chosen = SCENARIOS if everything else (scenario,)
+    langs: tuple[Lang, ...] = ("en",) if lang == "en" else ("zh", "en") if everything and lang is None else ("zh",)
+    calls: list[tuple[Lang, str]] = [(each, name) for each in langs for name in chosen]
+    quiet = json_ or everything
+    with _errors():
+        raise typer.Exit(asyncio.run(_demo(calls, seed, home, quiet, json_, at_once if everything else 1)))
+
+
+async def _demo(
+    calls: list[tuple[Lang, str]], seed: int, home: Path | None, quiet: bool, as_json: bool, at_once: int
+) -> int:
+    import json
+
+    from rich.console import Console
+
+    from agent.demo import demo_call, serving
+    from agent.desk import CallDesk, CallRefused
+    from agent.errors import CallgateError
+    from agent.models import load_models
+    from agent.settings import load_settings
+    from agent.terminal import LiveView, show_outcome, show_table
+
+    settings = load_settings()
+    if home is not None:
+        settings = settings.model_copy(update={"home": home})
+    console = Console(stderr=as_json)
+    with console.status("loading the models"):
+        models = await asyncio.to_thread(load_models, settings)
+    desk = CallDesk(settings, models)
+    slots = asyncio.Semaphore(at_once)
+
+    async def one(base_url: str, lang: Lang, name: str) -> DemoCall | str:
+        async with slots:
+            view = None if quiet else LiveView(console, lang, name)
+            try:
+                call = await demo_call(desk, base_url, lang, name, seed=seed, listener=view)
+            except (CallgateError, CallRefused) as e:
+                console.print(f"[red]{lang} {name}: {e}[/]")
+                return str(e)
+            if as_json:
+                sys.stdout.write(json.dumps(call.document, ensure_ascii=False) + "\n")
+                sys.stdout.flush()
+            elif quiet:
+                console.print(f"{lang} {name}: {call.document['disposition']}")
+            else:
+                show_outcome(console, call)
+            return call
+
+    try:
+        async with serving(desk) as base_url:
+            results = await asyncio.gather(*(one(base_url, each, name) for each, name in calls))
+    finally:
+        desk.close()
+    if quiet and not as_json:
+        show_table(console, [(each, name, r) for (each, name), r in zip(calls, results, strict=True)])
+    if all(isinstance(r, str) for r in results):
+        return 2
+    return 0 if all(not isinstance(r, str) and r.as_expected for r in results) else 1
+
+
+class _errors:  # noqa: N801 - reads as a statement: `with _errors()`
+    """Turns the errors a user can mend into one line and exit status 2."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        from agent.case import CaseError
+        from agent.errors import CallgateError
+        from archive.errors import ArchiveError
+        from scripts.errors import ScriptError
+
+        if isinstance(error, CallgateError | CaseError | ArchiveError | ScriptError):
+            _refuse(str(error))
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(130)
+
+
+def _refuse(message: str) -> None:
+    typer.echo(f"callgate: {message}", err=True)
+    raise typer.Exit(2)
+
+
+def _quiet_libraries() -> None:
+    """pipecat logs utterances at debug level, through loguru: none of that may reach a terminal or a file."""
+    from loguru import logger
+
+    logger.remove()
+    logger.add(sys.stderr, level="ERROR", format="{level} {name}: {message}", backtrace=False, diagnose=False)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+
+
+def main() -> None:
+    """Entry point of the ``callgate`` program."""
+    _quiet_libraries()
+    app()

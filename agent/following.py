@@ -1,0 +1,314 @@
+"""Follow: drives the sans-IO dialogue with what happens on the line, and carries out what it decides.
+
+Everything that happens becomes one event in one queue, taken in order; the dialogue itself knows no clock and no
+frames. Timers here do not depend on audio frames arriving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from pipecat.frames.frames import CancelFrame, EndFrame, EndWorkerFrame, Frame, StartFrame
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from agent import dialogue_types as d
+from agent.clock import CallClock
+from agent.dialogue import Dialogue
+from agent.events import Disposition, Proposed, Understood
+from agent.frames import (
+    CallerStartedFrame,
+    DigitFrame,
+    EventFrame,
+    FlagFrame,
+    LineClosedFrame,
+    LineStartedFrame,
+    ListenFrame,
+    NotHeardFrame,
+    ProposedFrame,
+    SpokenFrame,
+    UnderstoodFrame,
+    VerdictFrame,
+)
+from archive.models import Severity
+
+OPENING_PATIENCE = 1.4
+"""Seconds to wait for the person's "hello" before greeting first."""
+TURN_LIMIT = 15.0
+"""Seconds to wait for the text of somebody who began to speak before giving up on it."""
+MACHINE_SPEECH = 4.5
+"""A person's hello is short; an opening that runs longer than this is a machine (ITU-T E.180-style heuristics
+vary; the words decide first, this only when they cannot be trusted)."""
+LATE_ANSWER = 1.2
+"""An utterance that ends within this many seconds of the end of a line it overlapped is an answer to it."""
+MIN_WORD = 0.4
+"""Seconds: a shorter sound without words is a cough or a click, not something to be asked about."""
+BACK_CHANNELS = frozenset({"affirm", "greeting", "other"})
+SEVERITY: dict[d.Severity, Severity] = {"info": "low", "warning": "medium", "critical": "critical"}
+"""The dialogue's severities as the archive's."""
+
+
+@dataclass(slots=True)
+class Ending:
+    """How the call is to end, and after which line."""
+
+    disposition: Disposition
+    after: str | None
+    spoken: bool = False
+
+
+class Follow(FrameProcessor):
+    """``UnderstoodFrame`` and friends in, ``ProposedFrame`` out; ends the call when the script says so."""
+
+    def __init__(self, dialogue: Dialogue, clock: CallClock) -> None:
+        super().__init__(name="follow")
+        self._dialogue = dialogue
+        self._clock = clock
+        self._state: d.State | None = None
+        self._inbox: asyncio.Queue[Frame | d.Silence] = asyncio.Queue()
+        self._lines: deque[Proposed] = deque()  # still to be proposed: one at a time, judged by the facts of its moment
+        self._in_flight: str | None = None  # proposed, and not yet spoken, cut or refused
+        self._caller_speaking = False
+        self._caller_spoke = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._last_line_end = 0.0
+        self._held: list[UnderstoodFrame | NotHeardFrame] = []
+        self._listen: d.Listen | None = None
+        self._silence: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ended = False
+        self.ending: Ending | None = None
+        self.closed: LineClosedFrame | None = None
+        self.promise: tuple[date, Decimal] | None = None
+        self.transfer: str | None = None
+
+    @property
+    def state(self) -> d.State | None:
+        return self._state
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, CallerStartedFrame):
+            self._caller_speaking = True
+            self._caller_spoke.set()
+            self._stop_silence()
+        if isinstance(
+            frame, UnderstoodFrame | NotHeardFrame | SpokenFrame | VerdictFrame | LineClosedFrame | DigitFrame
+        ):
+            self._inbox.put_nowait(frame)
+        if not isinstance(frame, UnderstoodFrame | NotHeardFrame):
+            await self.push_frame(frame, direction)
+        if isinstance(frame, LineStartedFrame):
+            self._stop_silence()
+        if isinstance(frame, StartFrame):
+            self._task = self.create_task(self._run())
+        elif isinstance(frame, EndFrame | CancelFrame):
+            await self._stop()
+
+    async def cleanup(self) -> None:
+        await self._stop()
+        await super().cleanup()  # type: ignore[no-untyped-call]
+
+    async def _stop(self) -> None:
+        self._stop_silence()
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task():
+            await self.cancel_task(task)
+
+    # the opening -----------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        self._state, actions = self._dialogue.start()
+        if await self._machine_answers():
+            self._state, actions = self._dialogue.step(self._state, d.MachineDetected())
+        await self._carry_out(actions)
+        while not self._ended:
+            await self._go_on()
+            await self._take(await self._inbox.get())
+
+    async def _machine_answers(self) -> bool:
+        """Let the far end speak first if it wants to; tell a machine's announcement from a person's hello."""
+        try:
+            async with asyncio.timeout(OPENING_PATIENCE):
+                await self._caller_spoke.wait()
+        except TimeoutError:
+            return False
+        try:
+            async with asyncio.timeout(TURN_LIMIT):
+                frame = await self._inbox.get()
+        except TimeoutError:
+            return True  # fifteen seconds without a breath: no person opens a call like that
+        self._caller_speaking = False
+        if isinstance(frame, UnderstoodFrame):
+            spoke = frame.understood.heard.span.duration
+            if frame.understood.intent == "voicemail" or spoke > MACHINE_SPEECH:
+                return True
+            if frame.understood.intent not in BACK_CHANNELS | {"ask_who", "confirm_identity", "repeat_request"}:
+                self._held.append(frame)  # said something that matters before we greeted: answer it after greeting
+            return False
+        if isinstance(frame, NotHeardFrame):
+            return frame.span.duration > MACHINE_SPEECH
+        self._inbox.put_nowait(frame)
+        return False
+
+    # events ----------------------------------------------------------------------------------------------------
+
+    async def _take(self, frame: Frame | d.Silence) -> None:
+        if isinstance(frame, d.Silence):
+            if not self._caller_speaking and not self._speaking:
+                await self._step(frame)
+        elif isinstance(frame, UnderstoodFrame | NotHeardFrame):
+            self._caller_speaking = False
+            if self._speaking:
+                self._held.append(frame)  # decided when the line ends: see _release
+            else:
+                await self._hear(frame)
+        elif isinstance(frame, SpokenFrame):
+            await self._spoken(frame)
+        elif isinstance(frame, VerdictFrame):
+            await self._judged(frame)
+        elif isinstance(frame, DigitFrame):
+            await self._step(d.Dtmf(frame.digit))
+        elif isinstance(frame, LineClosedFrame):
+            await self._line_closed(frame)
+
+    async def _hear(self, frame: UnderstoodFrame | NotHeardFrame) -> None:
+        if isinstance(frame, UnderstoodFrame):
+            await self._step(frame.understood)
+        elif frame.reason != "no words" or frame.span.duration >= MIN_WORD:
+            await self._step(d.NotHeard())
+
+    async def _spoken(self, frame: SpokenFrame) -> None:
+        spoken = frame.spoken
+        self._last_line_end = spoken.span.end
+        self._in_flight = None
+        if self.ending is not None and self.ending.after == spoken.line_id and not spoken.interrupted:
+            self.ending.spoken = True  # its mark came back: the goodbye was heard in full
+        await self._step(d.LineSpoken(spoken.line_id, not spoken.interrupted))
+        # Talked over: what was still to be said is moot, but for what must be said.
+        while spoken.interrupted and self._lines and self._lines[0].interruptible:
+            await self._step(d.LineSpoken(self._lines.popleft().line_id, complete=False))
+
+    async def _judged(self, frame: VerdictFrame) -> None:
+        if frame.verdict.decision in ("allow", "rewrite"):
+            return
+        self._in_flight = None
+        self._lines.clear()
+        await self._tell(FlagFrame("refused utterance", "critical"))
+        await self._step(d.LineRefused(frame.proposed.line_id, frame.verdict))
+
+    async def _line_closed(self, frame: LineClosedFrame) -> None:
+        self.closed = frame
+        if frame.error is not None:
+            await self._tell(FlagFrame(f"line error: {frame.reason}", "high"))
+        await self._step(d.HungUp())
+        if self.ending is None:
+            self.ending = Ending("failed" if frame.error else "hung_up", None)
+        if frame.error is not None and not self.ending.spoken:
+            self.ending.disposition = "failed"
+        await self._end()
+
+    async def _release(self) -> None:
+        """What was said while the agent spoke: an answer, or only a back-channel."""
+        held, self._held = self._held, []
+        for frame in held:
+            if self._speaking:
+                self._held.append(frame)
+                continue
+            if isinstance(frame, NotHeardFrame):
+                continue  # noise over our own voice is no reason to ask again
+            late = self._last_line_end - frame.understood.heard.span.end <= LATE_ANSWER
+            if late or frame.understood.intent not in BACK_CHANNELS:
+                await self._step(frame.understood)
+
+    # decisions -------------------------------------------------------------------------------------------------
+
+    async def _step(
+        self,
+        event: Understood | d.LineSpoken | d.LineRefused | d.Silence | d.HungUp | d.Dtmf | d.NotHeard,
+    ) -> None:
+        assert self._state is not None
+        self._state, actions = self._dialogue.step(self._state, event)
+        await self._carry_out(actions)
+
+    @property
+    def _speaking(self) -> bool:
+        return self._in_flight is not None or bool(self._lines)
+
+    async def _carry_out(self, actions: tuple[d.Action, ...]) -> None:
+        for action in actions:
+            if isinstance(action, d.Say):
+                self._lines.append(action.proposed)
+            elif isinstance(action, d.Listen):
+                self._listen = action
+                self.ending = None  # the dialogue goes on after all
+                await self.push_frame(ListenFrame(action.expects), FrameDirection.UPSTREAM)
+            elif isinstance(action, d.EndCall):
+                self.ending = Ending(action.disposition, action.after)
+            elif isinstance(action, d.RecordPromise):
+                self.promise = (action.date, action.amount)
+                payload: dict[str, object] = {"date": action.date.isoformat(), "amount": str(action.amount)}
+                await self._tell(EventFrame("promise_recorded", payload))
+            elif isinstance(action, d.Transfer):
+                self.transfer = action.reason
+                await self._tell(EventFrame("transfer_requested", {"reason": action.reason, "urgent": action.urgent}))
+            elif isinstance(action, d.Restrict):
+                await self._tell(EventFrame("contact_restricted", {"reason": action.reason}))
+            elif isinstance(action, d.Flag):
+                await self._tell(FlagFrame(action.reason, SEVERITY[action.severity]))
+            elif isinstance(action, d.SetParty):
+                await self._tell(EventFrame("party", {"party": action.party}))
+            elif isinstance(action, d.Note):
+                await self._tell(EventFrame("note", {"key": action.key}))
+
+    async def _go_on(self) -> None:
+        """The next line if there is one; else what was said meanwhile; else the end, or listening."""
+        if self._in_flight is not None:
+            return
+        if not self._lines and self._held:
+            await self._release()
+        if self._lines:
+            await self._propose(self._lines.popleft())
+            return
+        if self._caller_speaking:
+            return
+        if self.ending is not None:
+            await self._end()
+        elif self._listen is not None and self._silence is None:
+            self._start_silence(self._listen.silence_timeout)
+
+    async def _tell(self, frame: EventFrame | FlagFrame) -> None:
+        """To the archive, which stands upstream."""
+        await self.push_frame(frame, FrameDirection.UPSTREAM)
+
+    async def _propose(self, proposed: Proposed) -> None:
+        assert self._state is not None
+        self._stop_silence()
+        self._in_flight = proposed.line_id
+        await self.push_frame(ProposedFrame(proposed, self._state.facts(self._dialogue.case)))
+
+    # silence and ending ----------------------------------------------------------------------------------------
+
+    def _start_silence(self, seconds: float) -> None:
+        self._stop_silence()
+        self._silence = self.create_task(self._count_silence(seconds))
+
+    def _stop_silence(self) -> None:
+        silence, self._silence = self._silence, None
+        if silence is not None and silence is not asyncio.current_task():
+            silence.cancel()
+
+    async def _count_silence(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._silence = None
+        self._inbox.put_nowait(d.Silence(seconds))
+
+    async def _end(self) -> None:
+        self._stop_silence()
+        if self._ended:
+            return
+        self._ended = True
+        await self.push_frame(EndWorkerFrame(), FrameDirection.UPSTREAM)

@@ -1,0 +1,1 @@
+"""Speaking: accepts nothing but an ``ApprovedLine``."""

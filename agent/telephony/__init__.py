@@ -1,0 +1,1 @@
+"""Lines to the telephone network, one file a carrier, and the simulated carrier and borrower."""

@@ -1,0 +1,300 @@
+"""The two ends of the pipeline: the line's sound in, approved speech out.
+
+``LineOutput`` is the last lock: it plays a ``SpeechFrame`` whose ``ApprovedLine`` still bears the gate's seal,
+and refuses every other frame that could carry words or sound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from pipecat.frames.frames import (
+    AggregatedTextProgressFrame,
+    CancelFrame,
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    LLMThoughtTextFrame,
+    OutputAudioRawFrame,
+    OutputDTMFFrame,
+    OutputDTMFUrgentFrame,
+    OutputTransportMessageFrame,
+    OutputTransportMessageUrgentFrame,
+    StartFrame,
+    TextFrame,
+    TTSSpeakFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from agent.clock import CallClock
+from agent.errors import LineError
+from agent.events import Span, Spoken
+from agent.frames import (
+    ApprovedFrame,
+    BargeInFrame,
+    DigitFrame,
+    EventFrame,
+    FlagFrame,
+    LineClosedFrame,
+    LineStartedFrame,
+    MarkPlayedFrame,
+    ProposedFrame,
+    SpeechFrame,
+    SpokenFrame,
+)
+from agent.telephony.line import AudioReceived, DigitPressed, Line, MarkPlayed
+from archive.recorder import Recorder
+from audio.g711 import Pcm16, to_float
+from audio.telephone import RATE
+from compliance_checks.approved import is_approved
+
+FRAME = RATE // 50
+"""Samples in one 20 ms packet."""
+LEAD = 0.06
+"""Seconds of audio kept ahead of playback, so that a late tick is not heard as a gap."""
+MARK_PATIENCE = 2.0
+"""Seconds after the last sample should have sounded before a missing mark counts as played."""
+
+UNGATED = (
+    TextFrame
+    | TTSSpeakFrame
+    | AggregatedTextProgressFrame
+    | LLMThoughtTextFrame
+    | OutputAudioRawFrame
+    | OutputDTMFFrame
+    | OutputDTMFUrgentFrame
+    | OutputTransportMessageFrame
+    | OutputTransportMessageUrgentFrame
+)
+"""Frame types by which words or sound could leave a pipecat pipeline. None of them passes speech or the line."""
+
+
+async def refuse_ungated(processor: FrameProcessor, frame: Frame) -> None:
+    """Drop ``frame`` and flag the call: something tried to speak past the gate."""
+    kind = type(frame).__name__
+    await processor.push_frame(EventFrame("ungated_speech_refused", {"frame": kind}), FrameDirection.UPSTREAM)
+    await processor.push_frame(FlagFrame(f"ungated speech refused: {kind}", "critical"), FrameDirection.UPSTREAM)
+
+
+class LineInput(FrameProcessor):
+    """Turns the line's events into frames, records the borrower, and notices a carrier that goes silent."""
+
+    def __init__(self, line: Line, clock: CallClock, recorder: Recorder, *, silence_limit: float = 6.0) -> None:
+        super().__init__(name="line-in")
+        self._line = line
+        self._clock = clock
+        self._recorder = recorder
+        self._silence_limit = silence_limit
+        self._last_media = time.monotonic()
+        self._stopped = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        await self.push_frame(frame, direction)
+        if isinstance(frame, StartFrame):
+            self._last_media = time.monotonic()
+            self._tasks = [self.create_task(self._receive()), self.create_task(self._watch())]
+        elif isinstance(frame, EndFrame | CancelFrame):
+            await self._stop()
+
+    async def cleanup(self) -> None:
+        await self._stop()
+        await super().cleanup()  # type: ignore[no-untyped-call]
+
+    async def _stop(self) -> None:
+        self._stopped.set()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            await self.cancel_task(task)
+
+    async def _receive(self) -> None:
+        try:
+            async for event in self._line.events():
+                if isinstance(event, AudioReceived):
+                    self._last_media = time.monotonic()
+                    self._recorder.write("borrower", event.pcm)
+                    await self.push_frame(InputAudioRawFrame(event.pcm.tobytes(), RATE, 1))
+                elif isinstance(event, MarkPlayed):
+                    await self.push_frame(MarkPlayedFrame(event.name))
+                elif isinstance(event, DigitPressed):
+                    await self.push_frame(DigitFrame(event.digit))
+                else:
+                    await self.push_frame(LineClosedFrame(event.reason, event.error))
+                    return
+        except LineError as e:
+            await self.push_frame(LineClosedFrame("line error", str(e)))
+
+    async def _watch(self) -> None:
+        # Its own clock: a dead media path delivers no frames that could drive a timer.
+        while (quiet := time.monotonic() - self._last_media) < self._silence_limit:
+            try:
+                async with asyncio.timeout(self._silence_limit - quiet + 0.01):
+                    await self._stopped.wait()
+                    return
+            except TimeoutError:
+                continue
+        await self.push_frame(
+            LineClosedFrame("carrier silent", f"no media from the carrier for {self._silence_limit:.0f} s")
+        )
+
+
+@dataclass(slots=True)
+class _Playing:
+    speech: SpeechFrame
+    start: float
+    sent: int = 0
+    cut: bool = False
+
+
+class LineOutput(FrameProcessor):
+    """Plays approved lines in real time, cuts them on barge-in, and reports what was heard."""
+
+    def __init__(self, line: Line, clock: CallClock, recorder: Recorder) -> None:
+        super().__init__(name="line-out")
+        self._line = line
+        self._clock = clock
+        self._recorder = recorder
+        self._queue: deque[SpeechFrame] = deque()
+        self._wake = asyncio.Event()
+        self._cut = asyncio.Event()
+        self._playing: _Playing | None = None
+        self._marks: dict[str, asyncio.Event] = {}
+        self._count = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, SpeechFrame):
+            if not is_approved(frame.line):
+                await refuse_ungated(self, frame)
+                return
+            self._queue.append(frame)
+            self._wake.set()
+        elif isinstance(frame, UNGATED | ProposedFrame | ApprovedFrame):
+            await refuse_ungated(self, frame)
+        elif isinstance(frame, BargeInFrame):
+            await self._interrupt()
+        elif isinstance(frame, MarkPlayedFrame):
+            if waiting := self._marks.get(frame.mark):
+                waiting.set()
+        else:
+            await self.push_frame(frame, direction)
+            if isinstance(frame, StartFrame):
+                self._task = self.create_task(self._play_all())
+            elif isinstance(frame, EndFrame | CancelFrame | LineClosedFrame):
+                await self._stop()
+
+    async def cleanup(self) -> None:
+        await self._stop()
+        await super().cleanup()  # type: ignore[no-untyped-call]
+
+    async def _stop(self) -> None:
+        """Stop playing; what was audible of the current line is still reported."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        await self.cancel_task(task)
+        self._queue.clear()
+        if self._playing is not None:
+            await self._report(self._playing, self._clock.now(), complete=False)
+
+    async def _interrupt(self) -> None:
+        playing = self._playing
+        if playing is None or not playing.speech.line.interruptible:
+            return
+        if any(not waiting.line.interruptible for waiting in self._queue):
+            return
+        playing.cut = True
+        self._cut.set()
+
+    async def _play_all(self) -> None:
+        while True:
+            while not self._queue:
+                self._wake.clear()
+                await self._wake.wait()
+            await self._play(self._queue.popleft())
+
+    async def _play(self, speech: SpeechFrame) -> None:
+        playing = self._playing = _Playing(speech, self._clock.now())
+        self._cut.clear()
+        await self.push_frame(LineStartedFrame(speech.line, playing.start), FrameDirection.UPSTREAM)
+        while playing.sent < len(speech.pcm) and not playing.cut:
+            chunk = speech.pcm[playing.sent : playing.sent + FRAME]
+            at = playing.start + playing.sent / RATE
+            await self._line.send_audio(np.pad(chunk, (0, FRAME - len(chunk))))
+            self._recorder.write("agent", chunk, at=at)
+            playing.sent += len(chunk)
+            await self._wait(at + FRAME / RATE - LEAD)
+        if playing.cut:
+            await self._line.clear()
+            now = self._clock.now()
+            self._recorder.truncate("agent", now)
+            await self._report(playing, now, complete=False)
+            dropped = list(self._queue)
+            self._queue.clear()
+            for waiting in dropped:
+                await self._report(_Playing(waiting, now), now, complete=False)
+            return
+        await self._await_mark(playing.start + len(speech.pcm) / RATE)
+        await self._report(playing, self._clock.now(), complete=True)
+
+    async def _wait(self, until: float) -> None:
+        delay = until - self._clock.now()
+        if delay <= 0:
+            await asyncio.sleep(0)
+            return
+        try:
+            async with asyncio.timeout(delay):
+                await self._cut.wait()
+        except TimeoutError:
+            return
+
+    async def _await_mark(self, expected: float) -> None:
+        self._count += 1
+        name = f"line-{self._count}"
+        played = self._marks[name] = asyncio.Event()
+        await self._line.send_mark(name)
+        try:
+            async with asyncio.timeout(max(0.0, expected - self._clock.now()) + MARK_PATIENCE):
+                await played.wait()
+        except TimeoutError:
+            await self.push_frame(EventFrame("mark_missing", {"mark": name}), FrameDirection.UPSTREAM)
+        finally:
+            del self._marks[name]
+
+    async def _report(self, playing: _Playing, end: float, *, complete: bool) -> None:
+        self._playing = None
+        line = playing.speech.line
+        length = len(playing.speech.pcm) / RATE
+        audible = length if complete else min(length, max(0.0, end - playing.start))
+        heard = line.text if complete else heard_part(line.text, playing.speech.pcm, audible)
+        spoken = Spoken(
+            line.line_id, line.text, heard, Span(playing.start, playing.start + audible), interrupted=not complete
+        )
+        await self.push_frame(SpokenFrame(spoken, line), FrameDirection.UPSTREAM)
+
+
+def heard_part(text: str, pcm: Pcm16, seconds: float) -> str:
+    """The prefix of ``text`` that had sounded after ``seconds``.
+
+    Estimated by the share of the line's energy-bearing time that had passed: the synthesiser gives no word
+    times, and pauses carry no words. Latin text is cut back to a whole word.
+    """
+    if len(pcm) == 0 or seconds <= 0:
+        return ""
+    usable = pcm[: len(pcm) // FRAME * FRAME]
+    loud = np.sqrt(np.mean(to_float(usable).reshape(-1, FRAME) ** 2, axis=1)) > 0.01 if len(usable) else np.ones(1)
+    total = max(1, int(loud.sum()))
+    passed = int(loud[: int(seconds * RATE / FRAME)].sum())
+    cut = int(len(text) * passed / total)
+    if cut >= len(text):
+        return text
+    part = text[:cut]
+    if part and part[-1].isascii() and part[-1].isalnum() and text[cut].isascii() and text[cut].isalnum():
+        part = part.rsplit(" ", 1)[0] if " " in part else ""
+    return part.rstrip()
