@@ -1,0 +1,117 @@
+"""What is said about the debt must be what the ledger says: amounts, days late, the due date."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from agent.events import CallFacts
+from compliance_checks.check import Finding, Sentence
+from compliance_checks.dates import due_dates
+from compliance_checks.numbers import days_late, money_en, money_zh
+from compliance_checks.policy import Policy
+
+_AMOUNT = {"zh": "所说金额与账务记录不符。", "en": "An amount differs from the ledger."}
+_CURRENCY = {"zh": "所说币种与账务记录不符。", "en": "The currency differs from the ledger."}
+_DAYS = {"zh": "所说逾期天数与账务记录不符。", "en": "The days past due differ from the ledger."}
+_DUE = {"zh": "所说到期日与账务记录不符。", "en": "The due date differs from the ledger."}
+_LEDGER_KEY = re.compile(
+    r"(?:^|_)(?:amount|amounts|payment|payments|instal+ment|instal+ments|principal|interest|balance|fee|fees"
+    r"|fees_allowed|plans?)(?:_|$)"
+)
+_LEDGER_KEYS = frozenset(
+    {"amount_due", "min_payment", "minimum_payment", "balance", "principal", "total_due", "plan_amount"}
+)
+
+
+def decimal_of(value: object) -> Decimal | None:
+    """A money value of the case file as ``Decimal``: a decimal string or a number, never a sentence."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        return None
+    text = str(value).strip().replace(",", "")
+    if not re.fullmatch(r"\d{1,12}(?:\.\d{1,4})?", text):
+        return None
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
+
+
+def amounts_of(case: Mapping[str, Any]) -> set[Decimal]:
+    """Every amount that the case file allows to be said."""
+    found: set[Decimal] = set()
+    for key, value in case.items():
+        if not isinstance(key, str) or not _LEDGER_KEY.search(key):
+            continue
+        stack: list[object] = [value]
+        while stack:
+            entry = stack.pop()
+            if isinstance(entry, Mapping):
+                stack.extend(v for k, v in entry.items() if k != "name")
+            elif isinstance(entry, list | tuple):
+                stack.extend(entry)
+            elif (amount := decimal_of(entry)) is not None:
+                found.add(amount)
+    return found
+
+
+def has_ledger(case: Mapping[str, Any]) -> bool:
+    return any(decimal_of(case.get(key)) is not None for key in _LEDGER_KEYS)
+
+
+class Amounts:
+    def findings(self, sentence: Sentence, facts: CallFacts, policy: Policy) -> Iterator[Finding]:
+        # Without any ledger amount there is nothing to compare with here; Gate.approve refuses such a line.
+        if facts.party != "borrower" or not has_ledger(facts.case):
+            return
+        allowed = amounts_of(facts.case)
+        currency = facts.case.get("currency")
+        for reading in sentence.readings:
+            for money in money_zh(reading.view) if reading.lang == "zh" else money_en(reading.view):
+                if money.amount not in allowed:
+                    yield Finding("ledger.amount_mismatch", "amount", money.start, money.end, explanation=_AMOUNT)
+                elif money.currency and isinstance(currency, str) and money.currency != currency.upper():
+                    yield Finding("ledger.currency_mismatch", "amount", money.start, money.end, explanation=_CURRENCY)
+
+
+class Days:
+    def findings(self, sentence: Sentence, facts: CallFacts, policy: Policy) -> Iterator[Finding]:
+        known = facts.case.get("days_past_due")
+        if facts.party != "borrower" or known is None:
+            return
+        try:
+            days = int(known)
+        except (TypeError, ValueError):
+            days = -1
+        for reading in sentence.readings:
+            for count, unit, start, end in days_late(reading.view, reading.lang):
+                if not (days == count if unit == 1 else abs(days - count * unit) < unit / 2):
+                    yield Finding("ledger.days_mismatch", "amount", start, end, explanation=_DAYS)
+
+
+class DueDate:
+    def findings(self, sentence: Sentence, facts: CallFacts, policy: Policy) -> Iterator[Finding]:
+        if facts.party != "borrower":
+            return
+        known = _date_of(facts.case.get("due_date"))
+        if known is None:
+            return
+        others = {_date_of(v) for k, v in facts.case.items() if isinstance(k, str) and "date" in k} - {None}
+        for reading in sentence.readings:
+            for said, start, end in due_dates(reading):
+                if not any(said.matches(day) for day in (known, *others) if day is not None):
+                    yield Finding("ledger.due_date_mismatch", "amount", start, end, explanation=_DUE)
+
+
+def _date_of(value: object) -> date | None:
+    if isinstance(value, date):
+        return value
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value.strip()[:10])
+        except ValueError:
+            return None
+    return None

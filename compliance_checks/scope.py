@@ -1,0 +1,169 @@
+"""Who says a thing, and whether it is said to happen: negation, rights, warnings, quotations.
+
+A match is lifted only if its own clause says so; a negation that hangs on payment ("we won't call the police —
+if you pay today") or that only sounds like one ("we won't hesitate to …") lifts nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from agent.events import Lang
+from compliance_checks.check import Reading
+from compliance_checks.patterns import Match
+
+_FILE = Path(__file__).parent / "rules" / "scope.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class _Cues:
+    """The cue expressions of one language; each is searched in a clause or a sentence, never in the whole text."""
+
+    idioms: re.Pattern[str]  # look like negations and are none
+    negators: re.Pattern[str]
+    adjacent: re.Pattern[str]  # a bare negator that must touch what it negates
+    flips: re.Pattern[str]  # "nobody said we would not …"
+    wide: re.Pattern[str]  # negators that take a whole clause with its own verb ("no one will …")
+    blockers: re.Pattern[str]  # a new subject or predicate between a negator and the head
+    joiners: re.Pattern[str]  # a second negator after one of these goes on with the first: not X and not Y
+    after: re.Pattern[str]  # "… is illegal", said after the head
+    bargain: re.Pattern[str]  # the negation depends on payment
+    inability: re.Pattern[str]  # … unless the condition is that the borrower cannot pay
+    fading: re.Pattern[str]  # "not yet", "for now"
+    twist: re.Pattern[str]  # "but that may change", right after
+    rights: re.Pattern[str]
+    no_right: re.Pattern[str]
+    acts: re.Pattern[str]
+    warning: re.Pattern[str]
+    advice: re.Pattern[str]
+    quote: re.Pattern[str]
+    taunt: re.Pattern[str]  # rhetoric: it makes a quotation or a worry a threat again
+    disclaimers: re.Pattern[str]  # "I cannot promise …"
+    chinese: bool
+
+
+@cache
+def _cues() -> Mapping[Lang, _Cues]:
+    raw = yaml.safe_load(_FILE.read_text(encoding="utf-8"))["cues"]
+    return {"zh": _compiled(raw["zh"], chinese=True), "en": _compiled(raw["en"], chinese=False)}
+
+
+def _compiled(raw: Mapping[str, Mapping[str, list[str]]], *, chinese: bool) -> _Cues:
+    def pattern(entry: Mapping[str, list[str]]) -> re.Pattern[str]:
+        if "words" in entry:
+            return re.compile(r"\b(?:" + "|".join(entry["words"]) + r")\b")
+        return re.compile("|".join(entry["any"]))
+
+    names = [field.name for field in fields(_Cues) if field.name != "chinese"]
+    return _Cues(**{name: pattern(raw[name]) for name in names}, chinese=chinese)
+
+
+def lifted(reading: Reading, match: Match, scopes: frozenset[str]) -> bool:
+    """True if the match stands in one of ``scopes`` and so is no violation."""
+    cues = _cues()[reading.lang]
+    text = reading.view.text
+    clause_start, clause_end = reading.layout.clause_bounds(match.head)
+    sentence_start, sentence_end = reading.layout.sentence_bounds(match.head)
+    clause_start = min(clause_start, match.start) if match.start >= sentence_start else clause_start
+    if "negation" in scopes and _negated(cues, text, match, clause_start, (sentence_start, sentence_end)):
+        return True
+    if "rights" in scopes and _right(cues, text, match, clause_start, clause_end):
+        return True
+    sentence = text[sentence_start:sentence_end]
+    following = text[sentence_end : sentence_end + 60]
+    if "warning" in scopes and _warned(cues, text, match, sentence_start, sentence, following):
+        return True
+    if "quote" in scopes:
+        before = text[sentence_start : match.head]
+        cue = cues.quote.search(before)
+        if cue and not cues.taunt.search(sentence) and not cues.bargain.search(text[match.head_end : sentence_end]):
+            return True
+    return False
+
+
+def _negated(cues: _Cues, text: str, match: Match, clause_start: int, sentence: tuple[int, int]) -> bool:
+    if cues.flips.search(text[clause_start : match.head]):
+        return False
+    before = cues.idioms.sub(lambda m: "~" * len(m.group()), text[clause_start : match.head])
+    count = 0
+    wide = cues.wide.search(before)
+    found = list(cues.negators.finditer(before))
+    if wide and not cues.bargain.search(before[wide.end() :]):
+        count = 1 + sum(1 for n in found if n.start() >= wide.end())
+    elif found:
+        count = _attached(cues, before, found)
+    if not count:
+        places = {match.head, match.start, *match.pieces}
+        for place in places:
+            if place >= clause_start and cues.adjacent.search(before[: place - clause_start]):
+                count = 1
+        if count and cues.chinese and re.search(r"(?:不是|不能|不会)$", before[: max(0, len(before) - 1)]):
+            count = 2
+    else:
+        bare = cues.adjacent.search(before)
+        if bare and not any(n.start() <= bare.start() < n.end() for n in found) and not wide:
+            count += 1
+    tail = text[match.head_end : sentence[1]]
+    if count % 2 == 0:
+        return bool(cues.after.match(tail)) and "不" not in text[max(clause_start, match.head - 2) : match.head]
+    whole = text[sentence[0] : match.head] + " " + tail
+    for bargain in cues.bargain.finditer(whole):
+        stretch = whole[max(0, bargain.start() - 12) : bargain.end() + 16]
+        if not cues.inability.search(stretch):
+            return False
+    if cues.fading.search(before) or cues.fading.match(tail.lstrip()):
+        return False
+    return not cues.twist.match(text[match.head_end :][:40])
+
+
+def _attached(cues: _Cues, before: str, found: list[re.Match[str]]) -> int:
+    """How many negators act on what follows ``before``: a second one counts unless it goes on with the first."""
+    nearest = found[-1]
+    if cues.blockers.search(before[nearest.end() :]):
+        return 0
+    count = 1
+    for earlier, later in zip(reversed(found[:-1]), reversed(found), strict=False):
+        between = before[earlier.end() : later.start()]
+        if cues.joiners.search(between) or len(between) > 24:
+            break
+        if cues.chinese and cues.blockers.search(between):
+            break
+        count += 1
+    return count
+
+
+def _right(cues: _Cues, text: str, match: Match, clause_start: int, clause_end: int) -> bool:
+    """The borrower's own right: "you may complain …". The matched act itself must be one of the rights."""
+    acts = text[match.start : clause_end]
+    for place in dict.fromkeys((match.start, *match.pieces)):
+        if place < clause_start:
+            continue
+        before = text[clause_start:place]
+        cue = cues.rights.search(before)
+        if cue and not cues.no_right.search(
+            before[cue.start() :].partition(" ")[2] if " " in before else before[cue.start() :]
+        ):
+            return bool(cues.acts.search(text[max(clause_start, place - 30) : place]) or cues.acts.search(acts))
+    return False
+
+
+def _warned(cues: _Cues, text: str, match: Match, start: int, sentence: str, following: str) -> bool:
+    """A warning against others: a cue before the match and advice (report it, it is a scam) in the sentence."""
+    cue = cues.warning.search(text[start : match.head_end])
+    if cue is None:
+        return False
+    rest = sentence[: cue.start()] + " " + sentence[cue.end() :] + following
+    return bool(cues.advice.search(rest))
+
+
+def disclaimed(reading: Reading, match: Match) -> bool:
+    """True if the speaker says that it cannot promise: "I cannot guarantee …" is honest."""
+    start, _ = reading.layout.clause_bounds(match.start)
+    text = reading.view.text[start : match.end]
+    return bool(_cues()[reading.lang].disclaimers.search(text))
