@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all lint bench train clean
+.PHONY: help demo test test-slow lint bench train clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,9 +28,9 @@ test: $(READY) ## the default tests, under ten minutes on two cores
 	@echo "callgate: running the tests"
 	@$(BIN)/python -m pytest -q -m "not slow"
 
-test-all: $(READY) ## every test, the slow ones too
-	@echo "callgate: running every test"
-	@$(BIN)/python -m pytest -q
+test-slow: $(READY) ## the tests that the default run leaves out: every scenario in both languages
+	@echo "callgate: running the slow tests"
+	@$(BIN)/python -m pytest -q -m slow
 
 lint: $(READY) ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from scripts.cli import app as scripts_app
 
 if TYPE_CHECKING:

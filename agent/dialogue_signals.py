@@ -37,6 +37,11 @@ _CARRIERS = frozenset({"promise_to_pay", "affirm", "deny", "confirm_identity", "
 _DIGIT_CARRIERS = frozenset(
     {"affirm", "confirm_identity", "other", "greeting", "promise_to_pay", "deny", "ask_details", "already_paid"}
 )
+# What a model may take "this is so-and-so" for.
+_NAMING = frozenset({"other", "greeting", "ask_who"})
+# Floors that end the call as reaching somebody else: a guess is not enough, and asking again discloses nothing.
+_NOT_THEM = frozenset({"deny_identity", "third_party"})
+_NOT_THEM_CONFIDENCE = 0.5
 _CALL_AGAIN = re.compile(r"打(?!算)|联系|再说|回电|\b(call|ring|talk|speak|phone|busy)\b", re.IGNORECASE)
 # "No" to "are you X?" leaves open whether the number is wrong or somebody else has picked up.
 _BARE_NO = re.compile(
@@ -77,15 +82,21 @@ def signal_of(state: State, turn: Understood, content: Content, case: CaseFile, 
         found = _read_promise(state, turn, content, case, today)
         if found is not None:
             return found
-    if node.reads == "identity" and intent == "affirm":
+    if node.reads == "identity" and (intent == "affirm" or (intent in _NAMING and _says_own_name(turn, case))):
         return state, "confirm_identity"
     if node.reads == "identity" and intent == "deny_identity" and _BARE_NO.fullmatch(turn.heard.text.strip()):
         return state, "deny"
     if node.reads in ("plan", "confirm_promise", "promise") and intent == "confirm_identity":
         intent = "affirm"
-    if turn.confidence < limits.min_confidence and intent not in FLOORS:
+    doubtful = turn.confidence < limits.min_confidence and intent not in FLOORS
+    if doubtful or (intent in _NOT_THEM and turn.confidence < _NOT_THEM_CONFIDENCE):
         return state, "not_understood"
     return state, intent
+
+
+def _says_own_name(turn: Understood, case: CaseFile) -> bool:
+    """"This is Alex Morgan": the name we asked for, in answer to the question."""
+    return case.borrower_name.casefold() in " ".join(turn.heard.text.casefold().split())
 
 
 def _means_promise(state: State, turn: Understood, content: Content) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from compliance_checks.gate import Gate
-from scripts.schema import Script
 from pipecat.frames.frames import Frame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from agent.frames import ApprovedFrame, ProposedFrame, VerdictFrame
 from agent.telephony.stages import UNGATED, refuse_ungated
+from compliance_checks.gate import Gate
+from scripts.schema import Script
 
 
 class GateKeeper(FrameProcessor):

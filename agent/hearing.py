@@ -10,8 +10,6 @@ import asyncio
 from dataclasses import dataclass
 
 import numpy as np
-from asr.endpointing import Endpointer, Pause, SpeechStarted, TurnEnded
-from asr.transcriber import Transcriber, Transcription
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.frames.frames import CancelFrame, EndFrame, Frame, InputAudioRawFrame, StartFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -28,6 +26,8 @@ from agent.frames import (
     NotHeardFrame,
     SpokenFrame,
 )
+from asr.endpointing import Endpointer, Pause, SpeechStarted, TurnEnded
+from asr.transcriber import Transcriber, Transcription
 from audio.g711 import Floats, Pcm16, to_float
 from audio.telephone import RATE
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.errors import ConfigurationError
+from agent.settings import Settings
 from asr.transcriber import ModelError as HearingModelError
 from asr.transcriber import Transcriber
 from asr.whisper import FasterWhisper
 from compliance_checks.gate import Gate
+from compliance_checks.policy import PolicyError
 from sentiment.errors import ModelError as UnderstandingModelError
 from sentiment.understand import Understander
-
-from agent.errors import ConfigurationError
-from agent.settings import Settings
-from compliance_checks.policy import PolicyError
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,251 @@
+"""The whole reader: context, model, emotion, bad input, and the command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import time
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from sentiment import cli
+from sentiment.corpus.build import FOLDER, load, parse
+from sentiment.errors import InputError, ModelError
+from sentiment.labels import EMOTIONS, INTENTS
+from sentiment.model import DEFAULT_MODEL, LinearModel
+from sentiment.training import SAFETY, macro_f1, measure
+from sentiment.understand import Understander, Understanding
+
+MONDAY = date(2026, 11, 23)
+
+
+@pytest.fixture(scope="module")
+def reader() -> Understander:
+    return Understander.load()
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "expects", "intent"),
+    [
+        ("嗯", "zh", "identity", "confirm_identity"),
+        ("是的", "zh", "identity", "confirm_identity"),
+        ("不是", "zh", "identity", "deny_identity"),
+        ("嗯", "zh", "yes_no", "affirm"),
+        ("对对", "zh", "yes_no", "affirm"),
+        ("不是", "zh", "yes_no", "deny"),
+        ("嗯", "zh", None, "affirm"),
+        ("下周三", "zh", "date", "promise_to_pay"),
+        ("那就十五号吧", "zh", "date_amount", "promise_to_pay"),
+        ("三千五", "zh", "amount", "promise_to_pay"),
+        ("四零七二", "zh", "digits", "affirm"),
+        ("我不是不还", "zh", None, "promise_to_pay"),
+        ("yes", "en", "identity", "confirm_identity"),
+        ("speaking", "en", "identity", "confirm_identity"),
+        ("no", "en", "identity", "deny_identity"),
+        ("yeah", "en", "yes_no", "affirm"),
+        ("nope", "en", "yes_no", "deny"),
+        ("um next friday", "en", "date", "promise_to_pay"),
+        ("five hundred dollars on the fifteenth", "en", "date_amount", "promise_to_pay"),
+        ("four oh seven two", "en", "digits", "affirm"),
+        ("你打错了", "zh", "yes_no", "deny_identity"),
+        ("我不还", "zh", "date", "refuse_to_pay"),
+        ("别再给我打电话了", "zh", "date", "stop_contact"),
+    ],
+)
+def test_context(reader: Understander, text: str, lang: str, expects: str | None, intent: str) -> None:
+    assert reader.understand(text, lang, today=MONDAY, expects=expects).intent == intent
+
+
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [(example, lang) for label in INTENTS.values() for lang in ("zh", "en") for example in label.examples[lang]],
+)
+def test_the_labels_own_examples(reader: Understander, text: str, lang: str) -> None:
+    wanted = next(k for k, label in INTENTS.items() if text in label.examples[lang])
+    assert wanted in [name for name, _ in reader.understand(text, lang).intents]
+
+
+def test_promise_with_everything(reader: Understander) -> None:
+    got = reader.understand("下周三还三千五", "zh", today=MONDAY, currency="CNY", amount_due=Decimal("3500"))
+    assert got.intent == "promise_to_pay"
+    assert (got.slots["date"].value, got.slots["amount"].value) == ("2026-12-02", "3500")
+    assert set(got.scores) == set(EMOTIONS)
+    assert sum(got.scores.values()) == pytest.approx(1)
+
+
+def test_two_things_at_once(reader: Understander) -> None:
+    names = [name for name, _ in reader.understand("我要投诉你们，别再给我打电话了", "zh").intents]
+    assert names[0] == "stop_contact"
+    assert "complain" in names
+
+
+def test_silence_and_noise_are_other(reader: Understander) -> None:
+    for text in ("", "……", "?!"):
+        got = reader.understand(text, "zh")
+        assert (got.intent, got.confidence) == ("other", 0.0)
+
+
+def test_same_in_same_out(reader: Understander) -> None:
+    a = reader.understand("I lost my job, can I pay half next friday", "en", today=MONDAY)
+    b = Understander.load().understand("I lost my job, can I pay half next friday", "en", today=MONDAY)
+    assert a == b
+
+
+def test_anger_sounds_angry(reader: Understander) -> None:
+    angry = reader.understand("滚他妈的别烦老子", "zh")
+    calm = reader.understand("下周三还", "zh")
+    assert angry.emotion == "angry"
+    assert angry.arousal > calm.arousal
+    assert angry.valence < calm.valence
+    assert set(angry.sources) == {"text"}
+
+
+def test_voice_is_kept_apart_and_short_sound_is_not_read(reader: Understander) -> None:
+    t = np.arange(24_000) / 8000
+    sound = (0.3 * np.sin(2 * np.pi * 150 * t) * (1 + np.sin(2 * np.pi * 4 * t))).astype(np.float32)
+    got = reader.understand("下周三还", "zh", audio=sound, rate=8000)
+    assert set(got.sources) == {"text", "voice"}
+    assert set(reader.understand("下周三还", "zh", audio=sound[:4000], rate=8000).sources) == {"text"}
+
+
+@pytest.mark.parametrize(
+    "bad", [{"lang": "fr"}, {"expects": "money"}, {"time_zone": "Mars/Olympus"}, {"text": "x" * 9999}]
+)
+def test_unusable_input_is_named(reader: Understander, bad: dict[str, str]) -> None:
+    text, lang = bad.pop("text", "hello"), bad.pop("lang", "en")
+    with pytest.raises(InputError) as e:
+        reader.understand(text, lang, **bad)  # type: ignore[arg-type]
+    assert "\n" not in str(e.value)
+
+
+def test_missing_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no understanding model"):
+        LinearModel.load(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "empty", "labels"])
+def test_damaged_model(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "m.npz"
+    if damage == "labels":
+        with np.load(DEFAULT_MODEL) as data:
+            arrays = {k: data[k] for k in data.files}
+        np.savez_compressed(path, **(arrays | {"labels": np.array(["a", "b"])}))
+    else:
+        shutil.copy(DEFAULT_MODEL, path)
+        data_ = {"cut": path.read_bytes()[:5000], "text": b"not a model\n", "empty": b""}[damage]
+        path.write_bytes(data_)
+    with pytest.raises(ModelError) as e:
+        Understander.load(path)
+    assert "\n" not in str(e.value)
+
+
+def test_model_is_small_and_fast(reader: Understander) -> None:
+    assert DEFAULT_MODEL.stat().st_size < 4_000_000
+    reader.understand("暖机", "zh")
+    start = time.process_time()
+    for _ in range(20):
+        reader.understand("我现在真的没钱能不能分期下个月五号先还一千五", "zh", today=MONDAY)
+    assert (time.process_time() - start) / 20 < 0.02
+
+
+def test_sentences_never_in_training(reader: Understander) -> None:
+    rows = load(FOLDER / "heldout.jsonl")
+    seen = {u.text for lang in ("zh", "en") for u in load(FOLDER / f"{lang}.jsonl")}
+    assert not seen & {u.text for u in rows}
+    figures = measure(reader.model, rows)
+    for lang in ("zh", "en"):
+        assert figures[lang]["macro_f1"] > 0.65
+        assert figures[lang]["safety_recall"] > 0.75
+
+
+def test_corpus_is_what_its_patterns_say() -> None:
+    for lang in ("zh", "en"):
+        rows = parse((FOLDER / f"{lang}.txt").read_text(encoding="utf-8"), lang)
+        assert rows == load(FOLDER / f"{lang}.jsonl")
+        assert len(rows) >= 1200
+        assert {u.intent for u in rows} == set(INTENTS)
+        assert {u.emotion for u in rows} == set(EMOTIONS)
+        assert not any(set("()|{}") & set(u.text) for u in rows)
+
+
+def test_bad_pattern_is_named() -> None:
+    with pytest.raises(ValueError, match="line 1"):
+        parse("## no_such_intent neutral\nhello", "en")
+
+
+def test_macro_f1() -> None:
+    assert macro_f1(["a", "b"], ["a", "b"]) == 1.0
+    assert macro_f1(["a", "a", "b"], ["a", "b", "b"]) == pytest.approx(2 / 3)
+    assert set(SAFETY) <= set(INTENTS)
+
+
+def run(lines: str) -> tuple[int, list[dict[str, object]], str]:
+    out, err = io.StringIO(), io.StringIO()
+    status = cli.run(io.StringIO(lines), out, err)
+    return status, [json.loads(line) for line in out.getvalue().splitlines()], err.getvalue()
+
+
+def test_cli_answers_every_line() -> None:
+    status, rows, err = run(
+        '{"text": "下周三还三千五", "lang": "zh", "today": "2026-11-23"}\n\n{"text": "wrong number", "lang": "en"}\n'
+    )
+    assert (status, err) == (0, "")
+    assert rows[0]["slots"] == {
+        "date": {"value": "2026-12-02", "text": "下周三", "start": 0, "end": 3, "candidates": []},
+        "amount": {"value": "3500", "text": "三千五", "start": 4, "end": 7, "candidates": []},
+    }
+    assert rows[1]["intent"] == "deny_identity"
+    assert {"intent", "confidence", "intents", "slots", "emotion", "scores", "arousal", "valence"} <= set(rows[0])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "not json",
+        "[]",
+        "{}",
+        '{"text": 5, "lang": "zh"}',
+        '{"text": "hi", "lang": "xx"}',
+        '{"text": "hi", "lang": "en", "today": "yesterday"}',
+        '{"text": "hi", "lang": "en", "audio": "/no/such.wav"}',
+        '{"text": "hi", "lang": "en", "expects": "gold"}',
+        '{"text": "hi", "lang": "en", "amount_due": "lots"}',
+        '{"text": "hi", "lang": "en", "payday": 40}',
+        "[" * 100_000,
+    ],
+)
+def test_cli_names_a_bad_line_and_goes_on(line: str) -> None:
+    status, rows, _ = run(f'{{"text": "你好", "lang": "zh"}}\n{line}\n{{"text": "hello", "lang": "en"}}\n')
+    assert status == 2
+    assert len(rows) == 3
+    assert rows[1]["line"] == 2
+    assert "\n" not in str(rows[1]["error"])
+    assert rows[2]["intent"] == "greeting"
+
+
+def test_cli_reads_audio(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, (0.1 * rng.standard_normal((32_000, 2))).astype(np.float32), 16_000)
+    bad = tmp_path / "b.wav"
+    bad.write_bytes(b"RIFF nonsense")
+    status, rows, _ = run(
+        "".join(json.dumps({"text": "hello", "lang": "en", "audio": str(p)}) + "\n" for p in (path, bad))
+    )
+    assert status == 2
+    assert rows[0]["intent"] == "greeting"
+    assert "cannot read the audio file" in str(rows[1]["error"])
+
+
+def test_in_an_hour(reader: Understander) -> None:
+    got: Understanding = reader.understand(
+        "call me back in an hour", "en", today=MONDAY, now=datetime(2026, 11, 23, 16, 30)
+    )
+    assert got.intent == "callback_later"
+    assert got.slots["time"].value == "17:30"
