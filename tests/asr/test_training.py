@@ -1,0 +1,181 @@
+"""The trainer in small: vocabulary, features, batches, one step, and a conversion that faster-whisper loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from asr.training.augment import Augmenter, change_speed
+from asr.training.batching import IGNORED, Example, Pool, batches, longest_at, make_batch
+from asr.training.convert import convert
+from asr.training.model import CtcUnits, Shape, Trained
+from asr.training.pool import Clip, read_shard, write_shard
+from asr.training.synth import speak
+from asr.training.text import common_characters, english, general, mandarin
+from asr.training.tokenizer import Vocabulary, build
+from asr.training.train import greedy, losses, rate_at
+from asr.training.voices import SEEN_VARIANTS, UNSEEN_VARIANTS, Lang, draw
+from asr.whisper import FasterWhisper
+from audio.espeak import synthesize
+from audio.telephone import RATE, resample
+
+ENGLISH = ["i'll pay on friday", "please call me back", "i can't pay the whole amount"]
+TINY = Shape(d_model=32, encoder_layers=1, decoder_layers=1, heads=2, ffn=64)
+
+
+@pytest.fixture(scope="module")
+def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    build(common_characters(), ENGLISH, 40, path)
+    return Vocabulary(path)
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[Clip]:
+    rng = np.random.default_rng(0)
+    said: list[tuple[str, Lang]] = [("我下周五还款", "zh"), ("打错了", "zh"), ("please call me back", "en")]
+    out = []
+    for text, lang in said:
+        spoken = speak(text, lang, "seen", rng)
+        assert spoken is not None
+        out.append(Clip(spoken[0], text, lang, spoken[1]))
+    return out
+
+
+@pytest.mark.parametrize(
+    ("text", "lang"), [("我下周五还三千五百块", "zh"), ("i'll pay on friday", "en"), ("龘 naïve ♪", "zh"), ("", "en")]
+)
+def test_every_text_can_be_written(vocabulary: Vocabulary, text: str, lang: Lang) -> None:
+    assert vocabulary.decode(vocabulary.encode(text, lang)) == text
+
+
+def test_a_character_is_a_token(vocabulary: Vocabulary) -> None:
+    text = "".join(common_characters())
+    assert len(vocabulary.encode(text, "zh")) == len(text)
+
+
+def test_special_tokens_are_in_whispers_order(vocabulary: Vocabulary) -> None:
+    names = ["<|endoftext|>", "<|startoftranscript|>", "<|zh|>", "<|en|>", "<|translate|>", "<|transcribe|>"]
+    names += ["<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>", "<|0.00|>", "<|0.02|>"]
+    ids = [vocabulary.id(name) for name in names]
+    assert ids == list(range(ids[0], ids[0] + len(ids)))
+    assert vocabulary.id("<|10.00|>") == vocabulary.size - 1
+    assert vocabulary.id("") < vocabulary.eot
+    assert vocabulary.timestamp(99.0) == vocabulary.size - 1
+
+
+def test_default_suppression_spares_the_bare_space(vocabulary: Vocabulary) -> None:
+    from faster_whisper.tokenizer import Tokenizer
+
+    banned = Tokenizer(vocabulary.tokenizer, True, task="transcribe", language="en").non_speech_tokens
+    assert vocabulary.id("\u0120") not in banned
+
+
+def test_features_are_faster_whispers(clips: list[Clip]) -> None:
+    from faster_whisper.feature_extractor import FeatureExtractor
+
+    augment = Augmenter(0)
+    rows = [c.audio.astype(np.float32) / 32768 for c in clips]
+    audio = augment.line(rows)
+    ours, frames = augment.features(audio, np.array([len(r) for r in rows]))
+    extractor = FeatureExtractor(hop_length=320, chunk_length=10)
+    for i, row in enumerate(rows):
+        theirs = extractor(resample(audio[i, : len(row)].numpy(), RATE, 16000))
+        assert theirs.shape[1] == frames[i]
+        inside = np.abs(theirs - ours[i, :, : frames[i]].numpy())[:54, 2:-2]  # bands below 3.4 kHz
+        assert inside.mean() < 0.01
+        assert not ours[i, :, frames[i] :].any()
+
+
+def test_speed_changes_length() -> None:
+    assert len(change_speed(np.zeros(1000, np.float32), 1.25)) == 800
+
+
+def test_batches_are_laid_out_as_whisper_decodes(vocabulary: Vocabulary, clips: list[Clip]) -> None:
+    units = CtcUnits(common_characters(), ENGLISH)
+    examples = [Example(c, vocabulary.encode(c.text, c.lang), units.encode(c.text, c.lang)) for c in clips]
+    batch = make_batch(examples, Augmenter(1), vocabulary, nothing=2)
+    assert batch.features.shape[:2] == (5, 80)
+    assert batch.inputs[:, 0].tolist() == [vocabulary.sot] * 5
+    assert batch.labels[:3, 0].tolist() == [vocabulary.lang["zh"]] * 2 + [vocabulary.lang["en"]]
+    assert batch.labels[3:, 0].tolist() == [vocabulary.nospeech] * 2
+    for row, e in enumerate(examples):
+        label = [i for i in batch.labels[row, 1:].tolist() if i != IGNORED and i <= vocabulary.eot]
+        assert label == [*e.tokens, vocabulary.eot]
+    assert batch.unit_lengths.tolist()[3:] == [0, 0]
+    assert int(batch.unit_lengths[0]) == 12  # w o x ia zh ou w u h uan k uan
+    assert torch.isfinite(batch.features).all()
+
+
+def test_the_pool_is_written_read_and_mixed(tmp_path: Path, vocabulary: Vocabulary, clips: list[Clip]) -> None:
+    write_shard(tmp_path / "train-seen-zh-grammar-0-0000.npz", clips[:2])
+    again = list(read_shard(tmp_path / "train-seen-zh-grammar-0-0000.npz"))
+    assert [(c.text, c.voice) for c in again] == [(c.text, c.voice) for c in clips[:2]]
+    assert all(np.array_equal(a.audio, b.audio) for a, b in zip(again, clips, strict=False))
+    pool = Pool(tmp_path, vocabulary, CtcUnits(common_characters(), ENGLISH))
+    write_shard(tmp_path / "train-seen-en-general-0-0000.npz", clips[2:])
+    pool.refresh()
+    assert (len(pool.grammar), len(pool.general)) == (2, 1)
+    laid = batches(pool, np.random.default_rng(0), positions=400, general_share=0.5, longest=9.0)
+    assert sum(len(b) for b in laid) == 1200
+    assert max(sum(len(e.clip.audio) // 320 + 6 for e in b) for b in laid) < 800
+
+
+def test_schedules() -> None:
+    assert rate_at(0.0, 0, 1e-3, 100) == pytest.approx(1e-5)
+    assert rate_at(0.5, 1000, 1e-3, 100) == pytest.approx(5e-4)
+    assert rate_at(1.0, 1000, 1e-3, 100) == pytest.approx(0.0)
+    assert longest_at(0.0) < 2 < 8 < longest_at(0.5)
+
+
+def test_learning_converts_and_loads(tmp_path: Path, vocabulary: Vocabulary, clips: list[Clip]) -> None:
+    torch.manual_seed(0)
+    units = CtcUnits(common_characters(), ENGLISH)
+    examples = [Example(c, vocabulary.encode(c.text, c.lang), units.encode(c.text, c.lang)) for c in clips]
+    model, augment = Trained(TINY, vocabulary, units.size), Augmenter(2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    seen = []
+    for _ in range(12):
+        attention, ctc = losses(model, make_batch(examples, augment, vocabulary, nothing=1))
+        (attention + ctc).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        seen.append((attention + ctc).item())
+    assert seen[-1] < 0.8 * seen[0]
+    features, _, _ = augment.batch([c.audio for c in clips], hard=False)
+    assert len(greedy(model, features, "zh", vocabulary)) == 3
+
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "tokenizer.json").write_bytes(vocabulary.path.read_bytes())
+    shape = {name: getattr(TINY, name) for name in TINY.__dataclass_fields__}
+    torch.save({"model": model.state_dict(), "shape": shape, "step": 12}, run / "checkpoint.pt")
+    convert(run, tmp_path / "model")
+    loaded = FasterWhisper.load(tmp_path / "model")
+    assert loaded.transcribe(clips[0].audio.astype(np.float32) / 32768, RATE, "zh").lang == "zh"
+
+
+def test_no_voice_is_both_seen_and_unseen() -> None:
+    assert not set(SEEN_VARIANTS) & set(UNSEEN_VARIANTS)
+    rng = np.random.default_rng(0)
+    for lang in ("zh", "en"):
+        for which in ("seen", "unseen"):
+            for _ in range(20):
+                voice = draw("zh" if lang == "zh" else "en", "seen" if which == "seen" else "unseen", rng)
+                assert len(synthesize("a", voice)[0]) > 0
+
+
+def test_general_text_is_what_a_synthesiser_says_as_written(tmp_path: Path) -> None:
+    assert english("I’ll call you back, ok?") == "i'll call you back ok"
+    assert english("I owe $35 on 3 loans") is None
+    assert english("see www.example.com") is None
+    assert mandarin("我会还的，OK？明天吧！") == ["我会还的", "明天吧"]
+    path = tmp_path / "some.csv"
+    path.write_text("id,text\n1,我要吃饭了，你呢\n2,https://x.y\n", encoding="utf-8")
+    assert general("zh", [path]) == ["我要吃饭了", "你呢"]
+    path.write_text("id,other\n1,x\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="no column"):
+        general("zh", [path])
