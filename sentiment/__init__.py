@@ -1,0 +1,1 @@
+"""Understanding: what a borrower means and how he feels."""

@@ -1,0 +1,114 @@
+# ruff: noqa: E501 - tables, one entry a line
+"""What the agent had just asked for, and how that shifts the reading of a short answer.
+
+A bare "嗯" is a confirmation of identity after "is this Ms Wang?" and a plain yes after "shall I repeat that?"; a bare
+date after "when can you pay?" is a promise. Only answers that say hardly anything else are shifted: what a longer
+sentence says stands for itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from sentiment.slots import Slot
+from sentiment.text import fold, plain
+
+EXPECTS = ("identity", "digits", "yes_no", "date", "amount", "date_amount", "open")
+CONFIDENCE = 0.9
+"""Confidence of a reading by context: our own figure, short answers leave little doubt."""
+
+_FILLER = {
+    "zh": re.compile(
+        r"^(?:呃|额|嗯(?=.)|啊(?=.)|那个|这个(?=.)|就是说|哦|噢|喔|唉|哎|诶|喂(?=.)|那(?!天|个)|咱)+|(?:啊|呀|吧|呢|哈|嘛|啦|哦|喽|呗|哎|诶)+$"
+    ),
+    "en": re.compile(
+        r"^(?:(?:uh|um|er|erm|well|so|oh|ah|hmm|like|okay so)\s+)+|(?:\s+(?:please|thanks|thank you|sir|ma'am|madam|mate|man))+$"
+    ),
+}
+_YES = {
+    "zh": re.compile(
+        r"(?:嗯|恩|唔|哼|对|是|是的|对的|没错|不错|当然|好|好的|好滴|行|行的|可以|可以的|成|中|要得|得|ok|okay|没问题|可|是是|对对|确认|知道|明白|了解|晓得|同意|能|方便|有|会|会的|能的|有的|确定|就这样|就是|就是的|正确|没毛病|必须的|没意见|好嘞|好咧|系|系啊|冇问题|嗯哼|yes)+(?:的|了|啊|呀|啦|吧)?"
+    ),
+    "en": re.compile(
+        r"(?:(?:yes|yeah|yep|yup|yah|ya|uh huh|uh-huh|mm hmm|mhm|mmhmm|sure|sure thing|right|correct|ok|okay|alright|all right|fine|that's right|that's correct|that is correct|thats right|that's fine|that works|sounds good|absolutely|of course|definitely|certainly|i do|i am|it is|i did|i can|i will|go ahead|go on|got it|understood|i understand|i agree|agreed|no problem|good|great|perfect|affirmative|indeed|exactly|please do|why not|you bet|aye|yes i do|yes i am|i guess so|i guess|i suppose|i suppose so|cool|works for me)(?:\s+|$))+"
+    ),
+}
+_NO = {
+    "zh": re.compile(
+        r"(?:不|不是|不是的|不对|不行|不可以|没有|没|不要|不用|不好|不成|不能|不方便|不同意|不愿意|不会|否|不了|不用了|不需要|没有的|没门|不可能|不太行|不太方便|不确定|哪有|唔系|冇|不中|no)+(?:的|了|啊|呀|啦|吧)?"
+    ),
+    "en": re.compile(
+        r"(?:(?:no|nope|nah|no way|not really|not at all|no thanks|no thank you|i don't|i do not|i'm not|i am not|it isn't|it's not|incorrect|that's wrong|that's not right|that is not right|i can't|i cannot|negative|never|absolutely not|definitely not|of course not|not at the moment|not right now|not now|not today|not yet|certainly not|i haven't|i have not|i don't think so|no i'm not|no i don't|no it isn't|not this time|i'd rather not|no sir|no ma'am)(?:\s+|$))+"
+    ),
+}
+_SELF = {
+    "zh": re.compile(
+        r"(?:(?:嗯|对|是|是的|对的)*(?:我是|是我|我就是|本人|我本人|就是我|正是|我是本人|是本人|在|我在|就是本人|我就是本人|是他本人|是我本人|正是在下|说吧?|你说|您说|讲|你讲|请讲|请说|有什么事|啥事|什么事))+(?:的|了)?"
+    ),
+    "en": re.compile(
+        r"(?:(?:yes|yeah|yep|uh|this is|that's|that is|it's|it is|you got|you've got|i am|i'm|that would be)\s+)*(?:speaking|me|he|she|him|her|myself|this is|that's me|i am|i'm (?:he|she|him|her)|this is (?:he|she|him|her|me)|you(?:'ve| have)? got (?:me|him|her))(?: (?:speaking|here|yes|yeah))*"
+    ),
+}
+_THIN = {"zh": 3, "en": 2}
+_PLAIN_WORDS = {
+    "zh": re.compile(
+        r"[我先就能只大概可以应该那在之前左右吧的了还付给你您们转打过去想会争取尽量一定到以后个和再,，。嗯啊呃行好是也要]|号码|尾号|后四位|末四位|身份证|最后|四位|数|第"
+    ),
+    "en": re.compile(
+        r"\b(?:i|i'll|i'd|i'm|can|could|will|would|do|on|by|at|the|a|of|maybe|probably|say|about|around|like|it|it's|is|its|that|that's|make|let's|let|me|pay|you|then|for|and|just|only|try|get|have|to|how|before|ok|okay|yes|yeah|sure|last|four|digits|are|my|number|ending|in|um|uh|so|well|think|should|be|able|send|possible|best|afford|manage)\b|'"
+    ),
+}
+_ANSWERS_A_DATE = {"other", "affirm", "promise_to_pay", "callback_later", "greeting", "confirm_identity", "ask_details", "request_plan"}  # fmt: skip
+
+
+def core(text: str, lang: str) -> str:
+    """The utterance without fillers at its ends, folded and without punctuation."""
+    seen = plain(fold(text).text)
+    if lang == "zh":
+        seen = seen.replace(" ", "")
+    while True:
+        stripped = _FILLER[lang].sub("", seen).strip()
+        if stripped == seen or not stripped:
+            return seen
+        seen = stripped
+
+
+def polarity(text: str, lang: str) -> str | None:
+    """``"yes"``, ``"no"`` or ``"self"`` ("speaking", 本人) if the utterance says only that, else ``None``."""
+    whole = plain(fold(text).text)
+    for said in (whole.replace(" ", "") if lang == "zh" else whole, core(text, lang)):
+        for name, table in (("no", _NO), ("yes", _YES), ("self", _SELF)):
+            if table[lang].fullmatch(said):
+                return name
+    return None
+
+
+def _says_little_else(text: str, lang: str, slots: Collection[Slot]) -> bool:
+    rest = text
+    for slot in sorted(slots, key=lambda s: -s.start):
+        rest = rest[: slot.start] + " " + rest[slot.end :]
+    rest = _PLAIN_WORDS[lang].sub("", plain(fold(rest).text)).strip()
+    size = len(rest.replace(" ", "")) if lang == "zh" else len(rest.split())
+    return size <= _THIN[lang]
+
+
+def read_in_context(text: str, lang: str, expects: str | None, slots: dict[str, Slot], leading: str) -> str | None:
+    """The intent that the context gives a short answer, ``None`` where it has no say.
+
+    ``leading`` is the intent that the words alone suggest: a bare date does not override "I refuse".
+    """
+    said = polarity(text, lang)
+    if said == "yes":
+        return "confirm_identity" if expects == "identity" else "affirm"
+    if said == "no":
+        return "deny_identity" if expects == "identity" else "deny"
+    if said == "self" and expects == "identity":
+        return "confirm_identity"
+    if expects == "digits" and "digits" in slots and _says_little_else(text, lang, [slots["digits"]]):
+        return "affirm"
+    if expects in ("date", "amount", "date_amount") and leading in _ANSWERS_A_DATE:
+        answer = [slots[k] for k in ("date", "amount") if k in slots]
+        if answer and _says_little_else(text, lang, list(slots.values())):
+            return "promise_to_pay"
+    return None

@@ -1,0 +1,128 @@
+# ruff: noqa: E501 - tables, one entry a line
+"""Writes the labelled corpus from its hand-written patterns: ``python -m sentiment.corpus.build``.
+
+A pattern file has three kinds of lines: ``@name = a | b`` (a filler, used as ``{name}``), ``## intent emotion`` (the
+section's intent and usual emotion) and patterns. In a pattern ``(a|b|)`` is a choice and ``(a)?`` an option; after it may stand
+``#emotion``, ``+further_intent``, ``?expects`` and ``*n`` (at most n utterances). Each pattern is a family: all its
+utterances go to the same side of a train/test split.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+from sentiment.labels import EMOTION_PLANE, EMOTIONS, INTENTS
+
+FOLDER = Path(__file__).parent
+_TAG = re.compile(r"\s+([#+?*])(\w+)$")
+_PER_FAMILY = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One labelled utterance. ``arousal`` and ``valence`` in [-1, 1]; ``expects`` as in a call, or ``None``."""
+
+    text: str
+    lang: str
+    intent: str
+    also: tuple[str, ...]
+    emotion: str
+    arousal: float
+    valence: float
+    family: str
+    expects: str | None = None
+
+
+def _expand(pattern: str, fillers: dict[str, list[str]], rng: random.Random) -> str:
+    while True:
+        m = re.search(r"\{(\w+)\}", pattern)
+        if m:
+            pattern = pattern[: m.start()] + rng.choice(fillers[m[1]]) + pattern[m.end() :]
+            continue
+        m = re.search(r"\(([^()]*)\)(\?)?", pattern)
+        if not m:
+            return re.sub(r" {2,}", " ", pattern).strip()
+        said = "" if m[2] and rng.random() < 0.5 else rng.choice(m[1].split("|"))
+        pattern = pattern[: m.start()] + said + pattern[m.end() :]
+
+
+def parse(source: str, lang: str) -> list[Utterance]:
+    """The utterances of a pattern file, in its order. Raises ``ValueError`` naming a bad line."""
+    fillers: dict[str, list[str]] = {}
+    intent = usual = ""
+    out: list[Utterance] = []
+    families: set[str] = set()
+    for number, line in enumerate(source.splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith("//"):
+            continue
+        if line.startswith("@"):
+            name, _, values = line[1:].partition("=")
+            fillers[name.strip()] = [v.strip() for v in values.split("|")]
+            continue
+        if line.startswith("## "):
+            intent, usual = line[3:].split()
+            if intent not in INTENTS or usual not in EMOTIONS:
+                raise ValueError(f"{lang}.txt line {number}: unknown label in {line!r}")
+            continue
+        emotion, expects, most = usual, None, _PER_FAMILY
+        also: list[str] = []
+        while m := _TAG.search(line):
+            line = line[: m.start()]
+            kind, value = m[1], m[2]
+            if kind == "#":
+                emotion = value
+            elif kind == "+":
+                also.insert(0, value)
+            elif kind == "?":
+                expects = value
+            else:
+                most = int(value)
+        if emotion not in EMOTIONS or any(a not in INTENTS for a in also):
+            raise ValueError(f"{lang}.txt line {number}: unknown label")
+        family = f"{lang}-{intent}-{crc32(line.encode()):08x}"
+        if family in families:
+            continue
+        families.add(family)
+        rng = random.Random(family)
+        texts = dict.fromkeys(_expand(line, fillers, rng) for _ in range(most * 4))
+        arousal, valence = EMOTION_PLANE[emotion]
+        out += [
+            Utterance(text, lang, intent, tuple(also), emotion, arousal, valence, family, expects)
+            for text in list(texts)[:most]
+            if text
+        ]
+    return out
+
+
+def load(path: Path) -> list[Utterance]:
+    """Utterances of a ``.jsonl`` file."""
+    out = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        out.append(Utterance(**(row | {"also": tuple(row["also"]), "expects": row.get("expects")})))
+    return out
+
+
+def dump(utterances: list[Utterance], path: Path) -> None:
+    """Write utterances one JSON object a line; ``expects`` only where there is one."""
+    with path.open("w", encoding="utf-8") as file:
+        for u in utterances:
+            row = {k: getattr(u, k) for k in u.__slots__ if not (k == "expects" and u.expects is None)}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def main() -> None:
+    """Build ``zh.jsonl`` and ``en.jsonl`` beside the pattern files."""
+    for lang in ("zh", "en"):
+        utterances = parse((FOLDER / f"{lang}.txt").read_text(encoding="utf-8"), lang)
+        dump(utterances, FOLDER / f"{lang}.jsonl")
+
+
+if __name__ == "__main__":
+    main()
