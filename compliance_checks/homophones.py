@@ -42,7 +42,7 @@ _GRAMMAR = frozenset(
     "的了不我你您他她它是在一有就也都和吗嘛呢吧啊这那个们来去到上下会要可以没还很被把给让跟对从为之与及或但而又再才只更最太么"
 )
 # Common words that the dictionaries lack.
-_MORE_WORDS = frozenset({"保安", "加人"})
+_MORE_WORDS = frozenset({"保安", "加人", "先告", "人士", "伤害", "自己"})
 
 
 def is_word(text: str) -> bool:

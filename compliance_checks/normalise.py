@@ -151,6 +151,19 @@ def han_view(base: View) -> View:
     return _heal(_pick(base, text, at))
 
 
+_INSERT = re.compile(r"(?<=[\u4e00-\u9fff])[a-z]{1,2}(?=[\u4e00-\u9fff])")
+
+
+def without_inserts(view: View) -> View | None:
+    """The Chinese reading without single Latin letters inside words (废w物); ``None`` where there are none."""
+    inserts = [match.span() for match in _INSERT.finditer(view.text)]
+    if not inserts:
+        return None
+    drop = {i for start, end in inserts for i in range(start, end)}
+    keep = [i for i in range(len(view.text)) if i not in drop]
+    return _pick(view, [view.text[i] for i in keep], keep)
+
+
 def _latin(char: str) -> bool:
     return char.isascii() and char.isalnum()
 
@@ -252,6 +265,15 @@ def _plain_word(token: str, known: Vocabulary) -> str:
     return token
 
 
+def _unmask(chunk: str, known: Vocabulary) -> str:
+    """The word behind symbols inside it: they stand between letters (po-lice) or, a star, for a vowel (st*pid)."""
+    joined = _plain_word(_IN_WORD.sub("", chunk), known)
+    if joined in known or "*" not in chunk:
+        return joined
+    spelt = (chunk.replace("*", vowel) for vowel in "aeiou")
+    return next((word for word in spelt if word.isalpha() and word in known), joined)
+
+
 def _expand(token: str) -> str:
     token = token.replace("’", "'").replace("`", "'").replace("´", "'")
     if token in _CONTRACTIONS:
@@ -309,7 +331,7 @@ def word_view(base: View, known: Vocabulary) -> View:
                     break
                 chunk_end = more.end()
             if chunk_end > end:
-                joined = _plain_word(_IN_WORD.sub("", source[pos:chunk_end]), known)
+                joined = _unmask(source[pos:chunk_end], known)
                 if joined in known and joined.isalpha():
                     emit(joined, pos, chunk_end)
                     pos = chunk_end

@@ -12,7 +12,7 @@ import yaml
 
 from agent.events import Decision, Lang
 from compliance_checks.check import Reading, Sentence
-from compliance_checks.normalise import View, fold, han_view, is_han, word_view
+from compliance_checks.normalise import View, fold, han_view, is_han, without_inserts, word_view
 from compliance_checks.patterns import Layout, Match, Matcher, PatternError
 from compliance_checks.policy import content_hash
 
@@ -111,7 +111,10 @@ class Rulebook:
         readings = []
         if any(is_han(char) or "a" <= char <= "z" for char in base.text):
             if any(map(is_han, base.text)) or lang == "zh":
-                readings.append(self._reading("zh", han_view(base)))
+                view = han_view(base)
+                readings.append(self._reading("zh", view))
+                if (pure := without_inserts(view)) is not None:
+                    readings.append(self._reading("zh", pure))
             if any("a" <= char <= "z" for char in base.text):
                 readings.append(self._reading("en", word_view(base, self.matchers["en"].vocabulary)))
         return Sentence(text, lang, base, tuple(readings))

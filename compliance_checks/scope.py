@@ -41,6 +41,7 @@ class _Cues:
     no_right: re.Pattern[str]
     acts: re.Pattern[str]
     warning: re.Pattern[str]
+    alert: re.Pattern[str]  # a warning that is its own advice: beware of …, 谨防…
     advice: re.Pattern[str]
     quote: re.Pattern[str]
     taunt: re.Pattern[str]  # rhetoric: it makes a quotation or a worry a threat again
@@ -158,6 +159,8 @@ def _warned(cues: _Cues, text: str, match: Match, start: int, sentence: str, fol
     cue = cues.warning.search(text[start : match.head_end])
     if cue is None:
         return False
+    if cues.alert.match(cue.group()):
+        return True
     rest = sentence[: cue.start()] + " " + sentence[cue.end() :] + following
     return bool(cues.advice.search(rest))
 

@@ -53,7 +53,7 @@ def test_no_category_is_forgotten(gate: Gate, lang: Lang) -> None:
 
 
 def test_ids_and_texts_are_unique() -> None:
-    everything = rows("zh.jsonl") + rows("en.jsonl") + rows("heldout.jsonl")
+    everything = rows("zh.jsonl") + rows("en.jsonl") + rows("heldout.jsonl") + rows("heldout2.jsonl")
     assert len(everything) >= 600
     assert len({row["id"] for row in everything}) == len(everything)
     keys = [(row["text"], row["party"], json.dumps(row["facts"], sort_keys=True)) for row in everything]
@@ -65,3 +65,33 @@ def test_held_out_sentences_do_not_get_worse(gate: Gate) -> None:
     recall, false_positives, _ = rates(gate, rows("heldout.jsonl"))
     assert recall >= 0.9
     assert false_positives <= 0.05
+
+
+@pytest.mark.parametrize(("lang", "floor"), [("zh", 0.75), ("en", 0.67)])
+def test_untouched_sentences_do_not_get_worse(gate: Gate, lang: Lang, floor: float) -> None:
+    """No rule was written against these: the figures are the ones a stranger's sentences meet."""
+    unseen = [row for row in rows("heldout2.jsonl") if row["lang"] == lang]
+    recall, false_positives, _ = rates(gate, unseen)
+    assert recall >= floor
+    assert false_positives <= 0.05
+
+
+def test_a_benign_frame_does_not_excuse_pressure(gate: Gate) -> None:
+    """Naming the borrower's people is refused by default, and lifted only by sympathy, privacy or no obligation."""
+    said = {
+        "en": [
+            ("I wonder what your wife would make of all this.", False),
+            ("I hope your wife gets well soon.", True),
+            ("Your sister has no obligation to pay.", True),
+        ],
+        "zh": [("您岳父还不知道这件事吧？", False), ("祝您父亲早日康复。", True), ("您的家人没有义务替您还款。", True)],
+    }
+    for lang, sentences in said.items():
+        for text, fine in sentences:
+            facts = CallFacts("zh" if lang == "zh" else "en", "borrower", None, rows(f"{lang}.jsonl")[0]["facts"])
+            assert (gate.judge(text, facts).decision == "allow") is fine, text
+
+
+@pytest.mark.parametrize(("text", "lang"), [("废w物一个。", "zh"), ("You st*pid man.", "en")])
+def test_letters_and_stars_inside_words_hide_nothing(gate: Gate, text: str, lang: Lang) -> None:
+    assert gate.judge(text, CallFacts(lang, "borrower", None, {})).decision != "allow"
