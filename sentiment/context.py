@@ -59,6 +59,29 @@ _PLAIN_WORDS = {
         r"\b(?:i|i'll|i'd|i'm|can|could|will|would|do|on|by|at|the|a|of|maybe|probably|say|about|around|like|it|it's|is|its|that|that's|make|let's|let|me|pay|you|then|for|and|just|only|try|get|have|to|how|before|ok|okay|yes|yeah|sure|last|four|digits|are|my|number|ending|in|um|uh|so|well|think|should|be|able|send|possible|best|afford|manage)\b|'"
     ),
 }
+_REPORTS_PAYMENT = {
+    "zh": re.compile(
+        r"(?:昨天|昨晚|前天|大前天|上周|上个?月|上星期|刚才|刚刚|今早|今天早上|早就|已经|[一二两三四五六七八九十几\d]+天前).{0,10}(?:还|付|转|交|汇|存|缴|打过去|划|扣)(?:了|过|的|款|清|完|掉|给你|进去)"
+    ),
+    "en": re.compile(
+        r"\b(?:paid|sent|transferred|wired|mailed|settled|made (?:a|the|that|my) payment)\b.{0,40}\b(?:yesterday|ago|last|this morning|already|earlier)\b|\b(?:yesterday|ago|last (?:night|week|month|\w+day)|this morning|already)\b.{0,30}\b(?:paid|sent|transferred|wired|by|via|through|with my|bank|card|cash|check|transfer)\b"
+    ),
+}
+_NO_PAYMENT = {
+    "zh": re.compile(r"没(?:有)?(?:还|付|转|交)|工资|(?:会|再|打算|准备)(?:还|付|转)"),
+    "en": re.compile(
+        r"\b(?:not|n't|never|will|going to|gonna|i'll|got paid|get paid|was paid|lost|bank (?:closed|called)|they paid|paid me)\b|n't\b"
+    ),
+}
+_NAMES_SELF = {
+    "zh": re.compile(
+        r"(?:对|嗯|是|是的|喂|你好)*(?:我是|我就是|我叫|这里是)(?!他|她|你|谁|不|没|在|想|说|要|去|来|机)[\u4e00-\u9fff]{2,4}"
+    ),
+    "en": re.compile(
+        r"(?:(?:yes|yeah|hello|hi|hey) )*(?:this is|my name is|it's|i'm|i am)(?: (?!his|her|their|my|your|a|an|the|not|n't|he|she|busy|sorry|driving|at|in|on|sick|broke|so|too|very|really|just|going|being|working|wrong|crazy|ridiculous|fine|good|ok|okay|bad|late|early|harassment|stupid|calling|listening|done|confused|tired|asleep|it|what|how|who|why|when|about)[a-z']+){1,3}(?: speaking| here)?"
+    ),
+}
+_KIN_ZH = re.compile(r"老婆|老公|爱人|妈|爸|儿子|女儿|哥|弟|姐|妹|同事|朋友|室友|家人|邻居|助理|父亲|母亲|先生的|的$")
 _ANSWERS_A_DATE = {"other", "affirm", "promise_to_pay", "callback_later", "greeting", "confirm_identity", "ask_details", "request_plan"}  # fmt: skip
 
 
@@ -93,6 +116,21 @@ def _says_little_else(text: str, lang: str, slots: Collection[Slot]) -> bool:
     return size <= _THIN[lang]
 
 
+_MAY_NAME_SELF = {"confirm_identity", "other", "greeting", "affirm", "deny_identity", "third_party"}
+
+
+def reports_payment(text: str, lang: str) -> bool:
+    """Whether the words put a payment into the past: a date in them is when it was made, no promise."""
+    seen = fold(text).text
+    return bool(_REPORTS_PAYMENT[lang].search(seen)) and not _NO_PAYMENT[lang].search(seen)
+
+
+def _names_self(text: str, lang: str) -> bool:
+    whole = plain(fold(text).text)
+    whole = whole.replace(" ", "") if lang == "zh" else whole
+    return bool(_NAMES_SELF[lang].fullmatch(whole)) and not (lang == "zh" and _KIN_ZH.search(whole))
+
+
 def read_in_context(text: str, lang: str, expects: str | None, slots: dict[str, Slot], leading: str) -> str | None:
     """The intent that the context gives a short answer, ``None`` where it has no say.
 
@@ -105,6 +143,10 @@ def read_in_context(text: str, lang: str, expects: str | None, slots: dict[str, 
         return "deny_identity" if expects == "identity" else "deny"
     if said == "self" and expects == "identity":
         return "confirm_identity"
+    if expects == "identity" and leading in _MAY_NAME_SELF and _names_self(text, lang):
+        return "confirm_identity"
+    if expects in ("date", "amount", "date_amount") and reports_payment(text, lang):
+        return "already_paid"
     if expects == "digits" and "digits" in slots and _says_little_else(text, lang, [slots["digits"]]):
         return "affirm"
     if expects in ("date", "amount", "date_amount") and leading in _ANSWERS_A_DATE:

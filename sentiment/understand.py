@@ -155,7 +155,8 @@ class Understander:
             currency=currency,
             amount_due=amount_due,
             payday=payday,
-            past=bool(_PAST[lang].search(folded)) and scored.intents["already_paid"] > scored.intents["promise_to_pay"],
+            past=context.reports_payment(text, lang)
+            or (bool(_PAST[lang].search(folded)) and scored.intents["already_paid"] > scored.intents["promise_to_pay"]),
             month_first=_month_first(lang, zone, currency),
         )
         slots = extract(text, lang, slot_context)
@@ -180,7 +181,8 @@ class Understander:
         """Main intent first. Safety rules lead, then the context's reading of short answers, then the model."""
         if not any(c.isalnum() for c in text):
             return (("other", 0.0),)
-        ranked = sorted(scores.items(), key=lambda item: -item[1])
+        cleared = rules.cleared(text, lang)
+        ranked = sorted(((k, p) for k, p in scores.items() if k not in cleared), key=lambda item: -item[1])
         sure, further = (float(t) for t in self.model.threshold)
         found: dict[str, float] = {name: max(RULE_CONFIDENCE, scores[name]) for name in rules.fired(text, lang)}
         by_context = context.read_in_context(text, lang, expects, slots, ranked[0][0])
@@ -193,7 +195,8 @@ class Understander:
             if name != "other" and p >= further and by_context is None:
                 found.setdefault(name, p)
         for name, p in self._clauses(text, lang):
-            found.setdefault(name, p)
+            if name not in cleared:
+                found.setdefault(name, p)
         main, *rest = found.items()
         return (main, *sorted(rest, key=lambda item: -item[1]))
 

@@ -1,7 +1,9 @@
 """Safety rules: what must never be missed, in data (``zh.yaml``, ``en.yaml``), beside the trained model.
 
 A rule's matches are regular expressions over folded text without punctuation (Mandarin also without spaces). A match
-does not count where it overlaps a benign look-alike (``unless``) or stands in the scope of a negator.
+does not count where it overlaps a benign look-alike (``unless``) or stands in the scope of a negator. Mandarin
+``sounds`` are phrases that also fire misheard: they are compared by toneless pinyin, so a homophone does not hide them.
+``innocent`` idioms say nothing by themselves; where no rule fires they also overrule the trained model.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from sentiment.labels import INTENTS
-from sentiment.text import fold, plain
+from sentiment.text import fold, plain, syllable
 
 PRIORITY = (
     "crisis",
@@ -27,9 +29,15 @@ PRIORITY = (
     "ask_if_robot",
     "third_party",
     "deny_identity",
+    "complain",
+    "abuse",
 )
 """Which intent leads when several rules fire: life first, then who or what speaks, then what binds the caller."""
 _NEGATOR_REACH = 24
+
+
+def _sounds(text: str) -> tuple[str, ...]:
+    return tuple(syllable(char) for char in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +46,31 @@ class Rule:
     match: tuple[re.Pattern[str], ...]
     unless: tuple[re.Pattern[str], ...]
     negators: tuple[re.Pattern[str], ...]
+    innocent: tuple[re.Pattern[str], ...] = ()
+    sounds: tuple[tuple[str, ...], ...] = ()
 
     def fires(self, text: str) -> bool:
         benign = [(m.start(), m.end()) for pattern in self.unless for m in pattern.finditer(text)]
-        for pattern in self.match:
-            for m in pattern.finditer(text):
-                if any(m.start() < end and start < m.end() for start, end in benign):
-                    continue
-                before = text[max(0, m.start() - _NEGATOR_REACH) : m.start()]
-                if not any(n.search(before) for n in self.negators):
-                    return True
+        matches = [(m.start(), m.end()) for pattern in self.match for m in pattern.finditer(text)]
+        for first, last in [*matches, *self._heard(text)]:
+            if any(first < end and start < last for start, end in benign):
+                continue
+            before = text[max(0, first - _NEGATOR_REACH) : first]
+            if not any(n.search(before) for n in self.negators):
+                return True
         return False
+
+    def _heard(self, text: str) -> list[tuple[int, int]]:
+        """Where the sounds of a phrase occur, whatever characters they were written with."""
+        if not self.sounds:
+            return []
+        spoken = _sounds(text)
+        return [
+            (i, i + len(phrase))
+            for phrase in self.sounds
+            for i in range(len(spoken) - len(phrase) + 1)
+            if spoken[i : i + len(phrase)] == phrase
+        ]
 
 
 @lru_cache(maxsize=2)
@@ -64,15 +86,35 @@ def load_rules(lang: str) -> tuple[Rule, ...]:
         return tuple(re.compile(p) for p in entry.get(key, []))
 
     return tuple(
-        Rule(name, patterns(table[name], "match"), patterns(table[name], "unless"), patterns(table[name], "negators"))
+        Rule(
+            name,
+            patterns(table[name], "match"),
+            patterns(table[name], "unless"),
+            patterns(table[name], "negators"),
+            patterns(table[name], "innocent"),
+            tuple(_sounds(phrase) for phrase in table[name].get("sounds", [])),
+        )
         for name in PRIORITY
         if name in table
     )
 
 
+def _seen(text: str, lang: str) -> str:
+    seen = plain(fold(text).text)
+    return seen.replace(" ", "") if lang == "zh" else seen
+
+
 def fired(text: str, lang: str) -> tuple[str, ...]:
     """Intents whose rules fire on an utterance, most pressing first."""
-    seen = plain(fold(text).text)
-    if lang == "zh":
-        seen = seen.replace(" ", "")
+    seen = _seen(text, lang)
     return tuple(rule.intent for rule in load_rules(lang) if rule.fires(seen))
+
+
+def cleared(text: str, lang: str) -> frozenset[str]:
+    """Intents that an idiom merely looks like ("dead tired"): the model's word for them does not count."""
+    seen = _seen(text, lang)
+    return frozenset(
+        rule.intent
+        for rule in load_rules(lang)
+        if any(idiom.search(seen) for idiom in rule.innocent) and not rule.fires(seen)
+    )
