@@ -69,8 +69,9 @@ class Follow(FrameProcessor):
         self._clock = clock
         self._state: d.State | None = None
         self._inbox: asyncio.Queue[Frame | d.Silence] = asyncio.Queue()
-        self._lines: deque[Proposed] = deque()  # still to be proposed: one at a time, judged by the facts of its moment
-        self._in_flight: str | None = None  # proposed, and not yet spoken, cut or refused
+        self._lines: deque[Proposed] = deque()  # still to be proposed, one after the other's verdict
+        self._judging: str | None = None  # proposed, no verdict yet
+        self._sounding: list[str] = []  # approved, not yet reported as spoken or cut
         self._caller_speaking = False
         self._caller_spoke = asyncio.Event()
         self._quiet = asyncio.Event()
@@ -184,7 +185,8 @@ class Follow(FrameProcessor):
     async def _spoken(self, frame: SpokenFrame) -> None:
         spoken = frame.spoken
         self._last_line_end = spoken.span.end
-        self._in_flight = None
+        if spoken.line_id in self._sounding:
+            self._sounding.remove(spoken.line_id)
         if self.ending is not None and self.ending.after == spoken.line_id and not spoken.interrupted:
             self.ending.spoken = True  # its mark came back: the goodbye was heard in full
         await self._step(d.LineSpoken(spoken.line_id, not spoken.interrupted))
@@ -193,10 +195,11 @@ class Follow(FrameProcessor):
             await self._step(d.LineSpoken(self._lines.popleft().line_id, complete=False))
 
     async def _judged(self, frame: VerdictFrame) -> None:
-        if frame.verdict.decision in ("allow", "rewrite"):
+        self._judging = None
+        if frame.verdict.decision == "allow":
+            self._sounding.append(frame.proposed.line_id)
             return
-        self._in_flight = None
-        self._lines.clear()
+        self._lines.clear()  # what was to follow made sense only after it; the dialogue says what now
         await self._tell(FlagFrame("refused utterance", "critical"))
         await self._step(d.LineRefused(frame.proposed.line_id, frame.verdict))
 
@@ -236,7 +239,7 @@ class Follow(FrameProcessor):
 
     @property
     def _speaking(self) -> bool:
-        return self._in_flight is not None or bool(self._lines)
+        return self._judging is not None or bool(self._lines) or bool(self._sounding)
 
     async def _carry_out(self, actions: tuple[d.Action, ...]) -> None:
         for action in actions:
@@ -266,12 +269,11 @@ class Follow(FrameProcessor):
 
     async def _go_on(self) -> None:
         """The next line if there is one; else what was said meanwhile; else the end, or listening."""
-        if self._in_flight is not None:
-            return
-        if not self._lines and self._held:
+        if self._judging is None and not self._lines and not self._sounding and self._held:
             await self._release()
-        if self._lines:
+        if self._judging is None and self._lines:
             await self._propose(self._lines.popleft())
+        if self._speaking:
             return
         if self._caller_speaking:
             return
@@ -287,7 +289,7 @@ class Follow(FrameProcessor):
     async def _propose(self, proposed: Proposed) -> None:
         assert self._state is not None
         self._stop_silence()
-        self._in_flight = proposed.line_id
+        self._judging = proposed.line_id
         await self.push_frame(ProposedFrame(proposed, self._state.facts(self._dialogue.case)))
 
     # silence and ending ----------------------------------------------------------------------------------------

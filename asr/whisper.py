@@ -2,7 +2,7 @@
 
 What differs from its stock ``transcribe``: the encoder's context is cut to the audio's own length (Whisper always
 encodes 30 seconds), long audio is cut at its quietest moments, and words are timed without a second pass over what
-follows the last one. Decoding is greedy or by a small beam at temperature zero, each window by itself.
+follows the last one. Decoding is by a small beam at temperature zero, each window by itself.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class FasterWhisper:
         self,
         model: WhisperModel,
         *,
-        beam_size: int = 1,
+        beam_size: int = 5,
         words: bool = True,
         margin: float = 0.5,
         max_tokens: int = 448,
@@ -94,7 +94,7 @@ class FasterWhisper:
         compute_type: str = "default",
         cpu_threads: int = 1,
         num_workers: int = 2,
-        beam_size: int = 1,
+        beam_size: int = 5,
         words: bool = True,
         download_root: str | None = None,
     ) -> FasterWhisper:

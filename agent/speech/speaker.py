@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from agent.errors import SpeechError, UnapprovedSpeech
 from agent.events import Lang
 from audio import espeak
@@ -17,6 +19,8 @@ from audio.telephone import RATE, band_limit, resample, set_level
 from compliance_checks.approved import ApprovedLine, is_approved
 
 VOICES: dict[Lang, str] = {"zh": "cmn", "en": "en-us"}
+MAX_PAUSE = 0.38
+"""Seconds: the longest silence inside a line."""
 LEVEL_DB = -19.0
 """Active speech level towards the line, dBFS: the middle of what ITU-T P.56 users measure on networks."""
 
@@ -67,7 +71,20 @@ class EspeakSpeaker:
         if len(pcm) == 0:
             raise SpeechError(f"the voice made no sound of line {line.line_id!r}")
         telephone = set_level(band_limit(resample(to_float(pcm), rate, RATE), 200.0, 3600.0), LEVEL_DB)
-        return trim(to_pcm16(telephone))
+        return shorten_pauses(trim(to_pcm16(telephone)))
+
+
+def shorten_pauses(pcm: Pcm16, longest: float = MAX_PAUSE, threshold: int = 120) -> Pcm16:
+    """Cut silences inside a line to ``longest`` seconds: a longer one sounds like the end of the agent's turn."""
+    step = RATE // 100
+    whole = len(pcm) // step * step
+    quiet = np.abs(pcm[:whole].reshape(-1, step).astype(np.int32)).max(axis=1, initial=0) <= threshold
+    keep = np.ones(len(quiet), bool)
+    run = 0
+    for i, silent in enumerate(quiet):
+        run = run + 1 if silent else 0
+        keep[i] = run <= longest * 100
+    return np.concatenate([pcm[:whole].reshape(-1, step)[keep].reshape(-1), pcm[whole:]])
 
 
 def trim(pcm: Pcm16, threshold: int = 120) -> Pcm16:

@@ -163,6 +163,8 @@ class LineOutput(FrameProcessor):
         self._wake = asyncio.Event()
         self._cut = asyncio.Event()
         self._playing: _Playing | None = None
+        self._finishing: dict[asyncio.Task[None], _Playing] = {}  # sent whole, mark not yet back
+        self._free_at = 0.0  # when what was sent will have sounded
         self._marks: dict[str, asyncio.Event] = {}
         self._count = 0
         self._task: asyncio.Task[None] | None = None
@@ -200,8 +202,13 @@ class LineOutput(FrameProcessor):
             return
         await self.cancel_task(task)
         self._queue.clear()
-        if self._playing is not None:
-            await self._report(self._playing, self._clock.now(), complete=False)
+        now = self._clock.now()
+        for sent, playing in list(self._finishing.items()):
+            await self.cancel_task(sent)
+            await self._report(playing, now, complete=now >= playing.start + len(playing.speech.pcm) / RATE)
+        if (playing_now := self._playing) is not None:
+            self._playing = None
+            await self._report(playing_now, now, complete=False)
 
     async def _interrupt(self) -> None:
         playing = self._playing
@@ -220,28 +227,42 @@ class LineOutput(FrameProcessor):
             await self._play(self._queue.popleft())
 
     async def _play(self, speech: SpeechFrame) -> None:
-        playing = self._playing = _Playing(speech, self._clock.now())
+        """Send one line in real time. The next one may follow without a gap: nobody waits for this one's mark here."""
+        playing = self._playing = _Playing(speech, max(self._clock.now(), self._free_at))
         self._cut.clear()
         await self.push_frame(LineStartedFrame(speech.line, playing.start), FrameDirection.UPSTREAM)
-        while playing.sent < len(speech.pcm) and not playing.cut:
-            chunk = speech.pcm[playing.sent : playing.sent + FRAME]
+        while playing.sent < len(speech.pcm):
             at = playing.start + playing.sent / RATE
+            await self._wait(at - LEAD)
+            if playing.cut:
+                break
+            chunk = speech.pcm[playing.sent : playing.sent + FRAME]
             await self._line.send_audio(np.pad(chunk, (0, FRAME - len(chunk))))
             self._recorder.write("agent", chunk, at=at)
             playing.sent += len(chunk)
-            await self._wait(at + FRAME / RATE - LEAD)
+        self._playing = None
         if playing.cut:
-            await self._line.clear()
-            now = self._clock.now()
-            self._recorder.truncate("agent", now)
-            await self._report(playing, now, complete=False)
-            dropped = list(self._queue)
-            self._queue.clear()
-            for waiting in dropped:
-                await self._report(_Playing(waiting, now), now, complete=False)
+            await self._cut_short(playing)
             return
-        await self._await_mark(playing.start + len(speech.pcm) / RATE)
-        await self._report(playing, self._clock.now(), complete=True)
+        self._free_at = playing.start + len(speech.pcm) / RATE
+        played = self.create_task(self._finish(playing))
+        self._finishing[played] = playing
+        played.add_done_callback(lambda task: self._finishing.pop(task, None))
+
+    async def _cut_short(self, playing: _Playing) -> None:
+        await self._line.clear()
+        now = self._free_at = self._clock.now()
+        self._recorder.truncate("agent", now)
+        await self._report(playing, now, complete=False)
+        dropped = list(self._queue)
+        self._queue.clear()
+        for waiting in dropped:
+            await self._report(_Playing(waiting, now), now, complete=False)
+
+    async def _finish(self, playing: _Playing) -> None:
+        end = playing.start + len(playing.speech.pcm) / RATE
+        await self._await_mark(end)
+        await self._report(playing, end, complete=True)
 
     async def _wait(self, until: float) -> None:
         delay = until - self._clock.now()
@@ -268,7 +289,6 @@ class LineOutput(FrameProcessor):
             del self._marks[name]
 
     async def _report(self, playing: _Playing, end: float, *, complete: bool) -> None:
-        self._playing = None
         line = playing.speech.line
         length = len(playing.speech.pcm) / RATE
         audible = length if complete else min(length, max(0.0, end - playing.start))

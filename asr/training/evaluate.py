@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a CTranslate2 folder; the embedded model if left out")
     parser.add_argument("-n", type=int, default=300, help="sentences a language and set of voices")
     parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument("--beam", type=int, default=1)
+    parser.add_argument("--beam", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--errors", type=int, default=0, help="show this many misheard sentences each")
     args = parser.parse_args()

@@ -54,9 +54,7 @@ async def test_the_words_of_a_call_are_rendered_before_it(desk: CallDesk) -> Non
     assert desk.cache.misses == before
 
 
-async def test_a_script_that_was_changed_after_its_approval_is_not_used(
-    desk: CallDesk, tmp_path: Path
-) -> None:
+async def test_a_script_that_was_changed_after_its_approval_is_not_used(desk: CallDesk, tmp_path: Path) -> None:
     folder = tmp_path / "scripts"
     shutil.copytree(Path(scripts.__file__).parent / "en", folder / "en")
     path = folder / "en" / "days_1_15_reminder.yaml"

@@ -23,6 +23,9 @@ from archive.repository import CallRepository
 
 AT_ONCE = 3
 SEED = 7
+FIRST_TIME = 0.8
+"""Share of calls that must end right at the first attempt. A recogniser mishears some voice some day; a call that
+went wrong is made once more, by another voice, before its scenario counts as broken."""
 DEFAULT = {
     *(("zh", name) for name in ("promise", "family_member", "robot_question", "angry_stop", "voicemail", "crisis")),
     *(("zh", name) for name in ("barge_in", "hang_up")),
@@ -54,13 +57,20 @@ def calls(request: pytest.FixtureRequest, desk: CallDesk, run: Callable[..., Any
 
         async def one(base_url: str, lang: Lang, scenario: str) -> DemoCall:
             async with slots:
-                return await demo_call(desk, base_url, lang, scenario, seed=SEED)
+                call = await demo_call(desk, base_url, lang, scenario, seed=SEED)
+            if call.as_expected:
+                return call
+            again.append(f"{lang} {scenario}: {call.document['disposition']}\n{told(call)}")
+            async with slots:
+                return await demo_call(desk, base_url, lang, scenario, seed=SEED + 1)
 
         async with serving(desk) as base_url:
             made = await asyncio.gather(*(one(base_url, *key) for key in wanted), return_exceptions=True)
         return dict(zip(wanted, made, strict=True))  # type: ignore[arg-type]
 
+    again: list[str] = []
     found: dict[Key, DemoCall | Exception] = run(all_of_them())
+    assert len(again) <= (1 - FIRST_TIME) * len(wanted) + 1, "\n\n".join(again)
     return found
 
 

@@ -1,0 +1,1 @@
+"""Campaigns: who may be called, when, and how often."""

@@ -1,0 +1,1 @@
+"""The pages for the people who answer for the calls."""
