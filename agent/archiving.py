@@ -43,6 +43,8 @@ class Archivist(FrameProcessor):
         self._verdicts: dict[str, tuple[int, str]] = {}  # by line id: number in the archive, decision
         self._spoke_until: float | None = None
         self._gap: float | None = None
+        self._agent_until = 0.0
+        self._machine = False
         self.gaps_ms: list[float] = []
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -71,6 +73,7 @@ class Archivist(FrameProcessor):
         elif isinstance(frame, LineClosedFrame):
             self._event("line_closed", {"reason": frame.reason, "error": frame.error})
         elif isinstance(frame, EventFrame):
+            self._machine = self._machine or frame.payload.get("party") == "voicemail"
             self._event(frame.kind, frame.payload)
         elif isinstance(frame, FlagFrame):
             self._archive.flag(frame.reason, frame.severity)
@@ -97,13 +100,16 @@ class Archivist(FrameProcessor):
         self._tell(News("turn", span.end, turn))
 
     def _line_started(self, frame: LineStartedFrame) -> None:
-        if self._spoke_until is not None and 0 < frame.at - self._spoke_until <= MAX_GAP:
-            self._gap = (frame.at - self._spoke_until) * 1000
+        spoke, self._spoke_until = self._spoke_until, None
+        if spoke is None or self._machine or spoke < self._agent_until:
+            return  # nobody waited: a machine, or somebody who spoke while we did
+        if 0 < frame.at - spoke <= MAX_GAP:
+            self._gap = (frame.at - spoke) * 1000
             self.gaps_ms.append(self._gap)
-        self._spoke_until = None
 
     def _spoken(self, frame: SpokenFrame) -> None:
         spoken, line = frame.spoken, frame.line
+        self._agent_until = max(self._agent_until, spoken.span.end)
         number, decision = self._verdicts.get(spoken.line_id, (None, line.decision))
         gap, self._gap = self._gap, None
         self._archive.spoken(spoken, verdict=number, script_hash=line.script_hash, response_gap_ms=gap)

@@ -95,7 +95,7 @@ def signal_of(state: State, turn: Understood, content: Content, case: CaseFile, 
 
 
 def _says_own_name(turn: Understood, case: CaseFile) -> bool:
-    """"This is Alex Morgan": the name we asked for, in answer to the question."""
+    """ "This is Alex Morgan": the name we asked for, in answer to the question."""
     return case.borrower_name.casefold() in " ".join(turn.heard.text.casefold().split())
 
 

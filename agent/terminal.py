@@ -76,24 +76,23 @@ def show_outcome(console: Console, call: DemoCall) -> None:
 
 def show_table(console: Console, calls: Sequence[tuple[Lang, str, DemoCall | str]]) -> None:
     """All scenarios at a glance. A call that could not be run is shown with its error."""
-    table = Table(title="callgate demo --scenario all")
-    for heading in ("lang", "scenario", "disposition", "expected", "turns", "gap p50 / p95 ms", "flags"):
-        table.add_column(heading)
+    table = Table(title="callgate demo --scenario all", box=None, padding=(0, 1))
+    for heading in ("", "", "scenario", "disposition", "turns", "gap p50/p95 ms", "flags"):
+        table.add_column(heading, no_wrap=heading != "flags")
     for lang, scenario, call in calls:
         if isinstance(call, str):
-            table.add_row(lang, scenario, f"[red]{call}[/]")
+            table.add_row("[red]✗[/]", lang, scenario, f"[red]{call}[/]")
             continue
         document = call.document
-        style = "" if call.as_expected else "red"
+        disposition = document["disposition"]
         table.add_row(
+            "[green]✓[/]" if call.as_expected else "[red]✗[/]",
             lang,
             scenario,
-            document["disposition"],
-            call.expected,
+            disposition if call.as_expected else f"[red]{disposition}[/], not {call.expected}",
             str(len(document["turns"])),
             _gap(document["response_gap_ms"]),
             ", ".join(_reason(flag) for flag in document["flags"]),
-            style=style,
         )
     console.print(table)
 
@@ -101,7 +100,7 @@ def show_table(console: Console, calls: Sequence[tuple[Lang, str, DemoCall | str
 def _gap(gap: dict[str, Any]) -> str:
     if not gap["n"]:
         return "–"
-    return f"{gap['p50']:.0f} / {gap['p95']:.0f} (n={gap['n']})"
+    return f"{gap['p50']:.0f}/{gap['p95']:.0f} (n={gap['n']})"
 
 
 def _reason(flag: Any) -> str:
