@@ -44,6 +44,7 @@ class Archivist(FrameProcessor):
         self._spoke_until: float | None = None
         self._gap: float | None = None
         self._agent_until = 0.0
+        self._sounding = 0  # lines begun and not yet reported
         self._machine = False
         self.gaps_ms: list[float] = []
 
@@ -101,7 +102,9 @@ class Archivist(FrameProcessor):
 
     def _line_started(self, frame: LineStartedFrame) -> None:
         spoke, self._spoke_until = self._spoke_until, None
-        if spoke is None or self._machine or spoke < self._agent_until:
+        answers = self._sounding == 0  # a line that follows another of the same turn answers nothing
+        self._sounding += 1
+        if spoke is None or not answers or self._machine or spoke < self._agent_until:
             return  # nobody waited: a machine, or somebody who spoke while we did
         if 0 < frame.at - spoke <= MAX_GAP:
             self._gap = (frame.at - spoke) * 1000
@@ -109,6 +112,7 @@ class Archivist(FrameProcessor):
 
     def _spoken(self, frame: SpokenFrame) -> None:
         spoken, line = frame.spoken, frame.line
+        self._sounding = max(0, self._sounding - 1)
         self._agent_until = max(self._agent_until, spoken.span.end)
         number, decision = self._verdicts.get(spoken.line_id, (None, line.decision))
         gap, self._gap = self._gap, None
