@@ -95,8 +95,12 @@ def signal_of(state: State, turn: Understood, content: Content, case: CaseFile, 
 
 
 def _says_own_name(turn: Understood, case: CaseFile) -> bool:
-    """ "This is Alex Morgan": the name we asked for, in answer to the question."""
-    return case.borrower_name.casefold() in " ".join(turn.heard.text.casefold().split())
+    """Whether the name we asked for is in the answer, or a part of it: who it is, the secret still has to show.
+
+    A recogniser seldom gets a whole name right, hence any part of a name in Latin letters counts.
+    """
+    name, said = case.borrower_name.casefold(), " ".join(turn.heard.text.casefold().split())
+    return name in said or any(part in said.split() for part in name.split() if len(part) > 2 and part.isascii())
 
 
 def _means_promise(state: State, turn: Understood, content: Content) -> bool:
