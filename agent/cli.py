@@ -58,7 +58,7 @@ def demo(
     json_: Annotated[
         bool, typer.Option("--json", help="Print one JSON document a call instead of the live view.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Chooses the borrower's voice, wording and line noise.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the borrower's voice, wording and line noise.")] = 5,
     at_once: Annotated[int, typer.Option("--parallel", min=1, max=8, help="Calls at a time with --scenario all.")] = 2,
     home: Annotated[
         Path | None, typer.Option(help="Folder of the archive (default CALLGATE_HOME or ~/.local/share/callgate).")
