@@ -22,10 +22,10 @@ from agent.telephony.simulator import SCENARIOS
 from archive.repository import CallRepository
 
 AT_ONCE = 3
-SEED, SECOND = 5, 10
+SEEDS = (5, 10, 6)
 FIRST_TIME = 0.8
 """Share of calls that must end right at the first attempt. A recogniser mishears some voice some day; a call that
-went wrong is made once more, by another voice, before its scenario counts as broken."""
+went wrong is made again, by other voices, before its scenario counts as broken."""
 DEFAULT = {
     *(("zh", name) for name in ("promise", "family_member", "robot_question", "angry_stop", "voicemail", "crisis")),
     *(("zh", name) for name in ("barge_in", "hang_up")),
@@ -56,13 +56,14 @@ def calls(request: pytest.FixtureRequest, desk: CallDesk, run: Callable[..., Any
         slots = asyncio.Semaphore(AT_ONCE)
 
         async def one(base_url: str, lang: Lang, scenario: str) -> DemoCall:
-            async with slots:
-                call = await demo_call(desk, base_url, lang, scenario, seed=SEED)
-            if call.as_expected:
-                return call
-            again.append(f"{lang} {scenario}: {call.document['disposition']}\n{told(call)}")
-            async with slots:
-                return await demo_call(desk, base_url, lang, scenario, seed=SECOND)
+            for seed in SEEDS:
+                async with slots:
+                    call = await demo_call(desk, base_url, lang, scenario, seed=seed)
+                if call.as_expected:
+                    break
+                if seed == SEEDS[0]:
+                    again.append(f"{lang} {scenario}: {call.document['disposition']}\n{told(call)}")
+            return call
 
         async with serving(desk) as base_url:
             made = await asyncio.gather(*(one(base_url, *key) for key in wanted), return_exceptions=True)
