@@ -33,8 +33,8 @@ test-slow: $(READY) ## the tests that the default run leaves out: every scenario
 	@$(BIN)/python -m pytest -q -m slow
 
 lint: $(READY) ## ruff, mypy strict, import-linter
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check --no-cache .
+	@$(BIN)/ruff format --check --no-cache .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 

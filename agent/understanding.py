@@ -8,12 +8,12 @@ from decimal import Decimal
 
 from pipecat.frames.frames import Frame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from sentiment.understand import Understander, Understanding
 
 from agent.clock import CallClock
 from agent.events import Expects, SlotValue, Understood
 from agent.frames import HeardFrame, ListenFrame, UnderstoodFrame
 from audio.telephone import RATE
+from sentiment.understand import Understander, Understanding
 
 
 class Understand(FrameProcessor):
