@@ -15,6 +15,7 @@ from pipecat.workers.runner import WorkerRunner
 from agent.archiving import Archivist
 from agent.clock import CallClock
 from agent.desk import CallDesk, PreparedCall
+from agent.errors import LineError
 from agent.events import Disposition
 from agent.following import Follow
 from agent.frames import LineClosedFrame
@@ -130,11 +131,28 @@ async def run_call(desk: CallDesk, call: PreparedCall, line: Line) -> CallOutcom
             await runner.run()
         finally:
             limit.cancel()
-            await line.hang_up("call ended")
+            if not (live.follow.transfer and await _handed_over(live)):
+                await line.hang_up("call ended")
         return await asyncio.to_thread(_settle, live)
     finally:
         recorder.close()
         archive.close()
+
+
+async def _handed_over(live: LiveCall) -> bool:
+    """Give the person to the people's queue, if the carrier can. One that nobody takes is flagged, not forgotten."""
+    hand_over = live.call.hand_over
+    if hand_over is None or live.follow.closed is not None:
+        return False
+    try:
+        await hand_over()
+    except LineError as e:
+        log.error("call %s: the hand-over failed: %s", live.call.call_id, e)
+        live.archive.event("transfer_failed", reason=type(e).__name__)
+        live.archive.flag("transfer failed", "critical")
+        return False
+    live.archive.event("transferred")
+    return True
 
 
 def _settle(live: LiveCall) -> CallOutcome:

@@ -52,6 +52,38 @@ def understand() -> None:
 
 
 @app.command()
+def transcribe(
+    files: Annotated[
+        list[Path], typer.Argument(help="Recordings: wav, mp3, flac, ogg, opus, m4a; one or two channels.")
+    ],
+    lang: Annotated[str, typer.Option(help="zh, en, or auto: found for each channel.")] = "auto",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CALLGATE_WHISPER_MODEL", help="Size name, folder, or sensevoice:FOLDER. Default: embedded."
+        ),
+    ] = None,
+    diarization: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CALLGATE_DIARIZATION",
+            help="pyannote pipeline by name or folder, or none, for one channel. Default: embedded.",
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for NAME.json files, instead of standard output.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Decode so many at a time. Default: cores.")
+    ] = None,
+) -> None:
+    """Write down recorded calls: one JSON document a file, by channel or by speaker. Exit 2 if any could not be heard."""
+    from asr.cli import run
+
+    raise typer.Exit(
+        run(files, sys.stdout, sys.stderr, lang=lang, model=model, diarization=diarization, out=out, threads=threads)
+    )
+
+
+@app.command()
 def demo(
     lang: Annotated[str | None, typer.Option(help="zh or en. Default zh; with --scenario all, both.")] = None,
     scenario: Annotated[str, typer.Option(help="A scenario's name, or all.")] = "promise",
@@ -81,6 +113,69 @@ def demo(
     quiet = json_ or everything
     with _errors():
         raise typer.Exit(asyncio.run(_demo(calls, seed, home, quiet, json_, at_once if everything else 1)))
+
+
+@app.command()
+def call(
+    to: Annotated[str, typer.Option(help="Number (E.164) or extension to dial.")],
+    case: Annotated[Path, typer.Option(help="The borrower's case file (JSON).")],
+    lang: Annotated[str, typer.Option(help="zh or en.")] = "zh",
+    json_: Annotated[bool, typer.Option("--json", help="Print the call's JSON document.")] = False,
+) -> None:
+    """One real call through the carrier of the settings (CALLGATE_CARRIER), by all the contact rules.
+
+    Exit 1 if nobody answered.
+    """
+    if lang not in ("zh", "en"):
+        _refuse(f"--lang must be zh or en, not {lang!r}")
+    with _errors():
+        raise typer.Exit(asyncio.run(_call(to, case, "zh" if lang == "zh" else "en", json_)))
+
+
+async def _call(to: str, case_file: Path, lang: Lang, as_json: bool) -> int:
+    import json
+
+    from rich.console import Console
+
+    from agent.carriers import connected
+    from agent.case import CaseFile
+    from agent.desk import CallDesk, CallRefused
+    from agent.models import load_models
+    from agent.settings import load_settings
+    from agent.telephony.carrier import DialFailed, DialStatus
+    from agent.terminal import LiveView
+    from archive.transcript import read_call
+
+    case = CaseFile.load(case_file)
+    settings = load_settings()
+    console = Console(stderr=as_json)
+    with console.status("loading the models"):
+        models = await asyncio.to_thread(load_models, settings)
+    desk = CallDesk(settings, models)
+
+    def progress(status: DialStatus) -> None:
+        console.print(f"[dim]{status.state}[/]")
+
+    try:
+        async with connected(desk) as exchange:
+            view = None if as_json else LiveView(console, lang, "call")
+            try:
+                prepared = await desk.prepare(case, lang, listener=view)
+                outcome = await exchange.call(prepared, to, progress=progress)
+            except CallRefused as e:
+                typer.echo(f"callgate: not called: {e}", err=True)
+                return 1
+            except DialFailed as e:
+                typer.echo(f"callgate: {e}", err=True)
+                return 1
+        document = await asyncio.to_thread(read_call, desk.database, desk.layout.home, outcome.call_id)
+    finally:
+        desk.close()
+    if as_json:
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+    else:
+        console.print(f"{outcome.disposition}  {outcome.recording}")
+    return 0
 
 
 async def _demo(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +52,9 @@ class PreparedCall:
     at: datetime
     label: str
     listener: Callable[[News], None] | None = None
+    hand_over: Callable[[], Awaitable[None]] | None = None
+    """Connects the person to the people's queue; set by whoever placed the call, if the carrier can."""
+    claimed: bool = False
     outcome: asyncio.Future[CallOutcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -128,14 +131,17 @@ class CallDesk:
             lines.append(line)
         return lines
 
-    def expect(self, call: PreparedCall, ttl: float = 60.0) -> str:
-        """Give out the path of the call's media socket; it is good for one connection."""
+    def expect(self, call: PreparedCall, ttl: float = 60.0, *, carrier: str = "twilio") -> str:
+        """Give out the path of the call's media socket at ``carrier``; it is good for one connection."""
         self._expected[call.call_id] = call
-        return f"/media/twilio/{self.tokens.issue(call.call_id, ttl)}"
+        return f"/media/{carrier}/{self.tokens.issue(call.call_id, ttl)}"
 
     def claim(self, call_id: str) -> PreparedCall | None:
         """The expected call of a redeemed token, once."""
-        return self._expected.pop(call_id, None)
+        call = self._expected.pop(call_id, None)
+        if call is not None:
+            call.claimed = True
+        return call
 
     def forget(self, call_id: str) -> None:
         """The call was never answered."""

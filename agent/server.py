@@ -10,23 +10,36 @@ from starlette.websockets import WebSocketDisconnect
 from agent.call import run_call
 from agent.desk import CallDesk
 from agent.errors import CallgateError, LineError
+from agent.telephony import plivo, telnyx, twilio
+from agent.telephony.media_socket import MediaSocketLine
 from agent.telephony.tokens import TokenRejected
-from agent.telephony.twilio import TwilioLine
 
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE = 64 * 1024
 """Bytes of one WebSocket message that the server reads at all; the protocol's own limit is lower."""
+DIALECTS = {dialect.carrier: dialect for dialect in (twilio.DIALECT, telnyx.DIALECT, plivo.DIALECT)}
 REFUSED, BUSY, FAILED = 4403, 4429, 4500
 """WebSocket close codes of our own: wrong token, no room, the call could not be run."""
 
 
-def media_app(desk: CallDesk) -> FastAPI:
-    """An app that answers ``/media/twilio/{token}`` for calls that ``desk`` expects, and 404 or 403 for all else."""
+def media_app(desk: CallDesk, *, twilio_token: str | None = None, public_url: str | None = None) -> FastAPI:
+    """An app that answers ``/media/{carrier}/{token}`` for calls that ``desk`` expects, and 403 for all else.
+
+    With ``twilio_token`` and ``public_url`` a Twilio socket must also bear Twilio's signature.
+    """
     app = FastAPI(title="Callgate media", docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.websocket("/media/twilio/{token}")
-    async def media(socket: WebSocket, token: str) -> None:
+    @app.websocket("/media/{carrier}/{token}")
+    async def media(socket: WebSocket, carrier: str, token: str) -> None:
+        dialect = DIALECTS.get(carrier)
+        if dialect is None:
+            await socket.close(REFUSED, "no such carrier")
+            return
+        if carrier == "twilio" and twilio_token and public_url and not _signed(socket, twilio_token, public_url):
+            log.warning("media socket refused: Twilio's signature does not hold")
+            await socket.close(REFUSED, "the signature does not hold")
+            return
         try:
             call = desk.claim(desk.tokens.redeem(token))
         except TokenRejected as e:
@@ -44,7 +57,7 @@ def media_app(desk: CallDesk) -> FastAPI:
         await socket.accept()
         with desk:
             try:
-                line = await TwilioLine.answer(socket)
+                line = await MediaSocketLine.answer(dialect, socket)
                 outcome = await run_call(desk, call, line)
             except (CallgateError, WebSocketDisconnect) as e:
                 log.error("call %s failed: %s", call.call_id, e)
@@ -56,6 +69,12 @@ def media_app(desk: CallDesk) -> FastAPI:
                 call.outcome.set_result(outcome)
 
     return app
+
+
+def _signed(socket: WebSocket, token: str, public_url: str) -> bool:
+    """Twilio signs the stream's request over the wss URL that it was told to open."""
+    url = "wss://" + public_url.split("://", 1)[-1].rstrip("/") + socket.url.path
+    return twilio.is_signed(socket.headers.get("x-twilio-signature"), token, url)
 
 
 async def _close(socket: WebSocket, reason: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -40,6 +41,27 @@ class Settings(BaseSettings):
         default=None, description="Key of the media tokens. Unset: random per process."
     )
     max_calls: int = Field(default=8, ge=1, le=500, description="Live calls a process accepts.")
+    carrier: Literal["asterisk", "twilio", "telnyx", "plivo"] | None = Field(
+        default=None, description="Who places real calls. Unset: only simulated calls."
+    )
+    caller_id: str | None = Field(default=None, description="Number shown to the borrower.")
+    transfer_to: str | None = Field(default=None, description="Number or extension of the people's queue.")
+    listen: str = Field(default="127.0.0.1:8080", description="host:port of our server.")
+    public_url: str | None = Field(default=None, description="Public https address of `listen` for hosted carriers.")
+    asterisk_url: str = Field(default="http://127.0.0.1:8088", description="Asterisk's HTTP server.")
+    asterisk_user: str = Field(default="callgate", description="User of ari.conf.")
+    asterisk_password: SecretStr | None = Field(default=None, description="Password of that user.")
+    asterisk_endpoint: str = Field(default="PJSIP/{to}", description="Dial string; {to} is the number.")
+    asterisk_audiosocket: str | None = Field(
+        default=None, description="host:port for AudioSocket, for an Asterisk without chan_websocket."
+    )
+    twilio_account_sid: str | None = Field(default=None, description="Twilio account.")
+    twilio_auth_token: SecretStr | None = Field(default=None, description="Twilio's auth token.")
+    telnyx_api_key: SecretStr | None = Field(default=None, description="Telnyx API key.")
+    telnyx_connection_id: str | None = Field(default=None, description="Telnyx call control application.")
+    telnyx_public_key: str | None = Field(default=None, description="Telnyx's public key of webhooks.")
+    plivo_auth_id: str | None = Field(default=None, description="Plivo account.")
+    plivo_auth_token: SecretStr | None = Field(default=None, description="Plivo's auth token.")
     carrier_silence: float = Field(
         default=6.0, gt=0, le=60, description="Seconds without media before a line counts as dead."
     )

@@ -113,15 +113,25 @@ Inbound = Connected | Started | Media | Dtmf | MarkEcho | Stopped
 class MediaStreamReader:
     """Turns one stream's messages into events, in order. One reader a connection; not thread-safe.
 
-    ``clock`` gives seconds, monotonic; it is only read for the rate limit and the timestamps' sanity.
+    ``clock`` gives seconds, monotonic; it is only read for the rate limit and the timestamps' sanity. ``translate``
+    turns another provider's record into Twilio's form before anything of it is believed; it must not raise for any
+    JSON object. ``greets`` false: the provider sends no ``connected`` message.
     """
 
-    def __init__(self, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        translate: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        greets: bool = True,
+    ) -> None:
         self.limits = limits or Limits()
+        self._translate = translate
         self.counters: Counter[str] = Counter()
         self.stream_sid = ""
         self._clock = clock
-        self._connected = False
+        self._connected = not greets
         self._stopped = False
         self._failure: ProtocolViolation | None = None
         self._allowance = float(self.limits.burst)
@@ -148,6 +158,8 @@ class MediaStreamReader:
         now = self._clock()
         self._throttle(now)
         record = self._parse(message)
+        if self._translate is not None:
+            record = self._translate(record)
         event = record.get("event")
         if not isinstance(event, str):
             _fail("bad_type", f"message has no event name (event is {_kind(event)})")
@@ -400,11 +412,11 @@ def _integer(record: dict[str, Any], key: str, name: str) -> int:
     """A whole number from zero, as Twilio writes it: decimal digits in text, or a JSON number."""
     value = record.get(key)
     if isinstance(value, str):
-        if not (value.isascii() and value.isdigit() and len(value) <= 12):
+        if not (value.isascii() and value.isdigit() and len(value) <= 16):
             _fail("bad_value", f"{name} is not a whole number")
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         _fail("bad_type", f"{name} is {_kind(value)}, not a whole number")
-    if not 0 <= value < 10**12:
+    if not 0 <= value < 10**16:  # milliseconds since 1970 fit
         _fail("bad_value", f"{name} is out of range")
     return value

@@ -126,7 +126,7 @@ MALFORMED: list[tuple[str, Any, str]] = [
     ("chunk is negative", media(-1, timestamp="0"), "bad_value"),
     ("chunk is a fraction", media(1.5, timestamp="0"), "bad_type"),
     ("chunk is true", media(True, timestamp="0"), "bad_type"),
-    ("chunk is enormous", media("9" * 13), "bad_value"),
+    ("chunk is enormous", media("9" * 17), "bad_value"),
     ("chunk in Arabic digits", media("١"), "bad_value"),
     ("no timestamp", media(timestamp={}), "bad_type"),
     ("track unknown", media(track="sideways"), "bad_value"),

@@ -1,0 +1,181 @@
+"""From settings to the carrier that places real calls, with its server where it needs one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from agent.desk import CallDesk, PreparedCall
+from agent.dialing import StatusBoard, place_hosted, place_on_pbx
+from agent.errors import ConfigurationError
+from agent.live import CallOutcome
+from agent.server import MAX_MESSAGE, media_app
+from agent.settings import Settings
+from agent.telephony.asterisk import Ari, AsteriskCarrier
+from agent.telephony.asterisk.audiosocket import AudioSocketServer
+from agent.telephony.carrier import Carrier, DialRequest, HostedCarrier, Progress
+from agent.telephony.plivo import PlivoCarrier
+from agent.telephony.telnyx import TelnyxCarrier
+from agent.telephony.twilio import TwilioCarrier
+from agent.telephony.webhooks import webhook_routes
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A carrier that is ready to place calls."""
+
+    desk: CallDesk
+    carrier: Carrier | HostedCarrier
+    board: StatusBoard
+    transfer_to: str | None
+
+    async def call(
+        self, call: PreparedCall, to: str, *, attempt_id: str | None = None, progress: Progress | None = None
+    ) -> CallOutcome:
+        """Dial ``to`` and have the conversation. Raises ``DialFailed``, ``DialUnknown``, other ``CallgateError``."""
+        attempt = attempt_id or str(uuid.uuid4())
+        caller_id = self.desk.settings.caller_id
+        try:
+            if isinstance(self.carrier, AsteriskCarrier):
+                request = DialRequest(attempt, to, caller_id)
+                return await place_on_pbx(
+                    self.desk, call, self.carrier, request, transfer_to=self.transfer_to, progress=progress
+                )
+            path = self.desk.expect(call, 150.0, carrier=self.carrier.name)
+            request = DialRequest(attempt, to, caller_id, media_path=path)
+        except ValueError as e:
+            raise ConfigurationError(str(e)) from e
+        hosted: HostedCarrier = self.carrier  # type: ignore[assignment]
+        return await place_hosted(
+            self.desk, call, hosted, request, self.board, transfer_to=self.transfer_to, progress=progress
+        )
+
+
+def need(settings: Settings, *names: str) -> list[str]:
+    """The values of settings that the chosen carrier cannot do without. Raises ``ConfigurationError`` naming one."""
+    values = []
+    for name in names:
+        value = getattr(settings, name)
+        if value is None:
+            raise ConfigurationError(f"CALLGATE_{name.upper()} is not set, and the carrier {settings.carrier} needs it")
+        values.append(value.get_secret_value() if isinstance(value, SecretStr) else value)
+    return values
+
+
+def address(value: str, name: str) -> tuple[str, int]:
+    """``host:port`` taken apart. Raises ``ConfigurationError`` naming the variable."""
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) < 65536:
+        raise ConfigurationError(f"{name} must be host:port")
+    return host, int(port)
+
+
+def carrier_app(desk: CallDesk, board: StatusBoard) -> FastAPI:
+    """Media sockets and webhooks: what hosted carriers reach of us."""
+    settings = desk.settings
+
+    def secret(value: SecretStr | None) -> str | None:
+        return value.get_secret_value() if value is not None else None
+
+    app = media_app(desk, twilio_token=secret(settings.twilio_auth_token), public_url=settings.public_url)
+    app.include_router(
+        webhook_routes(
+            board,
+            settings.public_url or "",
+            twilio_token=secret(settings.twilio_auth_token),
+            telnyx_key=settings.telnyx_public_key,
+            plivo_token=secret(settings.plivo_auth_token),
+            transfer_to=settings.transfer_to,
+        )
+    )
+    return app
+
+
+@contextlib.asynccontextmanager
+async def connected(desk: CallDesk) -> AsyncIterator[Exchange]:
+    """The carrier of the settings, connected; hosted ones with our server running. Raises ``CallgateError``."""
+    settings = desk.settings
+    board = StatusBoard()
+    if settings.carrier is None:
+        raise ConfigurationError("CALLGATE_CARRIER is not set: asterisk, twilio, telnyx or plivo (docs/lines)")
+    if settings.carrier == "asterisk":
+        async with _asterisk(settings) as pbx:
+            yield Exchange(desk, pbx, board, settings.transfer_to)
+        return
+    carrier = _hosted(settings)
+    try:
+        async with _serving(carrier_app(desk, board), settings.listen):
+            yield Exchange(desk, carrier, board, settings.transfer_to)
+    finally:
+        await carrier.close()
+
+
+@contextlib.asynccontextmanager
+async def _asterisk(settings: Settings) -> AsyncIterator[AsteriskCarrier]:
+    (password,) = need(settings, "asterisk_password")
+    server = None
+    if settings.asterisk_audiosocket is not None:
+        server = AudioSocketServer(*address(settings.asterisk_audiosocket, "CALLGATE_ASTERISK_AUDIOSOCKET"))
+        await server.start()
+    try:
+        ari = Ari(settings.asterisk_url, settings.asterisk_user, password)
+        try:
+            pbx = AsteriskCarrier(ari, settings.asterisk_endpoint, settings.caller_id, audio_socket=server)
+        except ValueError as e:
+            raise ConfigurationError(f"CALLGATE_ASTERISK_ENDPOINT: {e}") from e
+        try:
+            await pbx.start()
+            yield pbx
+        finally:
+            await pbx.close()
+    finally:
+        if server is not None:
+            await server.close()
+
+
+def _hosted(settings: Settings) -> TwilioCarrier | TelnyxCarrier | PlivoCarrier:
+    (public,) = need(settings, "public_url")
+    if not public.startswith("https://"):
+        raise ConfigurationError("CALLGATE_PUBLIC_URL must begin with https://")
+    (caller_id,) = need(settings, "caller_id")
+    if settings.carrier == "twilio":
+        sid, token = need(settings, "twilio_account_sid", "twilio_auth_token")
+        return TwilioCarrier(sid, token, caller_id, public)
+    if settings.carrier == "telnyx":
+        key, connection, _ = need(settings, "telnyx_api_key", "telnyx_connection_id", "telnyx_public_key")
+        return TelnyxCarrier(key, connection, caller_id, public)
+    auth_id, token = need(settings, "plivo_auth_id", "plivo_auth_token")
+    return PlivoCarrier(auth_id, token, caller_id, public)
+
+
+@contextlib.asynccontextmanager
+async def _serving(app: FastAPI, listen: str) -> AsyncIterator[None]:
+    host, port = address(listen, "CALLGATE_LISTEN")
+    config = uvicorn.Config(
+        app, host=host, port=port, log_config=None, access_log=False, ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE, lifespan="off", timeout_graceful_shutdown=5, proxy_headers=False,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(_until_done(server._serve))
+    try:
+        while not server.started:
+            if task.done():
+                raise ConfigurationError(f"CALLGATE_LISTEN: cannot listen on {listen}")
+            await asyncio.sleep(0.02)
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def _until_done(serve: Callable[[], object]) -> None:
+    # uvicorn ends the process when its port is taken; here that is a fault of a setting, told by the caller.
+    with contextlib.suppress(SystemExit):
+        await serve()  # type: ignore[misc]

@@ -1,0 +1,312 @@
+"""Calls through a PBX: dialling, joining, hearing, hanging up, and every way in which it goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.errors import ConfigurationError, LineError
+from agent.telephony.asterisk import Ari, AriError, AsteriskCarrier
+from agent.telephony.asterisk.audiosocket import AudioSocketServer
+from agent.telephony.carrier import DialFailed, DialRequest, DialStatus, DialUnknown, failure_of
+from agent.telephony.line import AudioReceived, DigitPressed, Line, LineClosed, MarkPlayed
+from audio import g711
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fake_asterisk import PASSWORD, USER, FakeAsterisk
+
+
+@pytest.fixture
+def tone() -> Iterator[np.ndarray]:
+    t = np.arange(8000 // 2) / 8000
+    yield (8000 * np.sin(2 * np.pi * 440 * t)).astype(np.int16)
+
+
+@pytest.fixture
+async def pbx() -> AsyncIterator[tuple[FakeAsterisk, str]]:
+    fake = FakeAsterisk()
+    async with fake.serve() as url:
+        yield fake, url
+
+
+@pytest.fixture(params=["websocket", "audiosocket"])
+async def carrier(
+    request: pytest.FixtureRequest, pbx: tuple[FakeAsterisk, str]
+) -> AsyncIterator[tuple[FakeAsterisk, AsteriskCarrier]]:
+    fake, url = pbx
+    server = AudioSocketServer("127.0.0.1", 0) if request.param == "audiosocket" else None
+    if server is not None:
+        await server.start()
+    carrier = AsteriskCarrier(Ari(url, USER, PASSWORD), "PJSIP/{to}@trunk", "95588", audio_socket=server)
+    await carrier.start()
+    yield fake, carrier
+    await carrier.close()
+    if server is not None:
+        await server.close()
+
+
+def request(to: str) -> DialRequest:
+    return DialRequest(str(uuid.uuid4()), to, ring_timeout=5)
+
+
+async def until(line: Line, kind: type, limit: float = 5.0) -> list[object]:
+    seen: list[object] = []
+    async with asyncio.timeout(limit):
+        async for event in line.events():
+            seen.append(event)
+            if isinstance(event, kind):
+                return seen
+    raise AssertionError(f"the line ended without {kind.__name__}")
+
+
+async def eventually(holds: object, limit: float = 3.0) -> None:
+    async with asyncio.timeout(limit):
+        while not holds():  # type: ignore[operator]
+            await asyncio.sleep(0.01)
+
+
+async def test_a_call_is_answered_heard_and_ended(
+    carrier: tuple[FakeAsterisk, AsteriskCarrier], tone: np.ndarray
+) -> None:
+    fake, ours = carrier
+    told: list[DialStatus] = []
+    wanted = request("echo")
+    answered = await ours.dial(wanted, told.append)
+    assert [status.state for status in told] == ["dialing", "ringing", "answered"]
+    assert (await ours.status(wanted.attempt_id)).state == "answered"
+    line = answered.line
+    await line.send_audio(tone[:100])  # no whole frame: nothing may be lost of it
+    await line.send_audio(tone[100:])
+    await line.send_mark("all said, and a name longer than a control message may be" * 3)
+    before = await until(line, MarkPlayed)
+    assert before[-1] == MarkPlayed("all said, and a name longer than a control message may be" * 3)
+    phone = fake.channels[f"phone-{wanted.attempt_id}"]
+    assert phone.variables["CALLERID(num)"] == "95588"
+    heard: list[np.ndarray] = [e.pcm for e in before if isinstance(e, AudioReceived)]
+    async with asyncio.timeout(5):
+        async for event in line.events():
+            assert isinstance(event, AudioReceived)
+            heard.append(event.pcm)
+            if sum(np.abs(pcm.astype(int)).max() > 4000 for pcm in heard) >= 12:
+                break
+    await line.hang_up("done")
+    await eventually(lambda: not fake.channels and not fake.bridges)
+    spoken = bytes(phone.heard)
+    sound = g711.decode(spoken) if ours._server is None else np.frombuffer(spoken, "<i2")
+    loud = np.flatnonzero(np.abs(sound.astype(int)) > 300)
+    assert abs((loud[-1] - loud[0]) - len(tone)) < 200, "the phone heard the tone whole and without a gap"
+    assert (await ours.status(wanted.attempt_id)).state == "ended"
+
+
+async def test_silence_flows_when_nobody_speaks(carrier: tuple[FakeAsterisk, AsteriskCarrier]) -> None:
+    fake, ours = carrier
+    wanted = request("mute")
+    answered = await ours.dial(wanted)
+    phone = fake.channels[f"phone-{wanted.attempt_id}"]
+    await eventually(lambda: len(phone.heard) > 20 * 160)
+    await answered.line.hang_up("done")
+
+
+async def test_what_is_cleared_is_not_heard_and_its_marks_come_back(
+    carrier: tuple[FakeAsterisk, AsteriskCarrier], tone: np.ndarray
+) -> None:
+    fake, ours = carrier
+    wanted = request("mute")
+    line = (await ours.dial(wanted)).line
+    for _ in range(10):
+        await line.send_audio(tone)
+    await line.send_mark("never")
+    await asyncio.sleep(0.1)
+    await line.clear()
+    assert (await until(line, MarkPlayed))[-1] == MarkPlayed("never")
+    await line.send_mark("after")
+    assert (await until(line, MarkPlayed))[-1] == MarkPlayed("after")
+    await line.hang_up("done")
+    heard = len(fake.gone[f"phone-{wanted.attempt_id}"].heard) / (160 if ours._server is None else 320)
+    assert heard < 10 * len(tone) / 160 / 2, "most of what was cleared was not played"
+
+
+async def test_keys_and_hanging_up(carrier: tuple[FakeAsterisk, AsteriskCarrier]) -> None:
+    _, ours = carrier
+    line = (await ours.dial(request("keys"))).line
+    digits = ""
+    async with asyncio.timeout(5):
+        async for event in line.events():
+            if isinstance(event, DigitPressed):
+                digits += event.digit
+                if len(digits) == 3:
+                    break
+    assert digits == "12#"
+    await line.hang_up("done")
+    gone = (await ours.dial(request("leaves"))).line
+    assert (await until(gone, LineClosed))[-1] == LineClosed("hung up")
+    await gone.hang_up("they did")
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        ("busy", "busy"),
+        ("nobody", "no_answer"),
+        ("no-trunk", "unreachable"),
+        ("no-number", "invalid_number"),
+        ("refuses", "rejected"),
+    ],
+)
+async def test_nobody_answers(carrier: tuple[FakeAsterisk, AsteriskCarrier], number: str, reason: str) -> None:
+    fake, ours = carrier
+    with pytest.raises(DialFailed) as failed:
+        await ours.dial(request(number))
+    assert failed.value.reason == reason
+    await eventually(lambda: not fake.channels and not fake.bridges)
+
+
+async def test_a_person_can_be_handed_over(carrier: tuple[FakeAsterisk, AsteriskCarrier]) -> None:
+    fake, ours = carrier
+    wanted = request("echo")
+    line = (await ours.dial(wanted)).line
+    with pytest.raises(DialFailed):
+        await ours.transfer(wanted.attempt_id, "busy", ring_timeout=5)
+    assert f"media-{wanted.attempt_id}" in fake.channels, "nobody took over: the person is still ours"
+    await ours.transfer(wanted.attempt_id, "mute", ring_timeout=5)
+    await line.hang_up("handed over")
+    assert fake.bridges[f"bridge-{wanted.attempt_id}"] == {f"phone-{wanted.attempt_id}", f"desk-{wanted.attempt_id}"}
+    await fake.drop_events()  # a reconnect leaves the two of them alone
+    await eventually(lambda: len(fake.events) == 1)
+    assert f"desk-{wanted.attempt_id}" in fake.channels
+    await fake.destroy(fake.channels[f"phone-{wanted.attempt_id}"], 16)
+    await eventually(lambda: not fake.channels and not fake.bridges)
+
+
+async def test_calls_of_a_dead_process_are_ended_at_start(pbx: tuple[FakeAsterisk, str]) -> None:
+    fake, url = pbx
+    first = AsteriskCarrier(Ari(url, USER, PASSWORD), "PJSIP/{to}")
+    await first.start()
+    await first.dial(request("mute"))
+    other = await fake._rest("POST", ["channels", "create"], {"endpoint": "PJSIP/mute", "app": "x", "channelId": "1.1"})
+    assert other[0] == 200
+    second = AsteriskCarrier(Ari(url, USER, PASSWORD), "PJSIP/{to}")
+    await second.start()
+    assert set(fake.channels) == {"1.1"}, "ours are gone, what is not ours stays"
+    await first.close()
+    await second.close()
+
+
+async def test_an_event_stream_that_breaks_comes_back_and_misses_nothing(pbx: tuple[FakeAsterisk, str]) -> None:
+    fake, url = pbx
+    ours = AsteriskCarrier(Ari(url, USER, PASSWORD), "PJSIP/{to}")
+    await ours.start()
+    wanted = request("mute")
+    line = (await ours.dial(wanted)).line
+    await fake.drop_events()
+    await fake.destroy(fake.channels[f"phone-{wanted.attempt_id}"], 16)  # unseen: nobody listens
+    assert (await until(line, LineClosed))[-1] == LineClosed("hung up")
+    await ours.close()
+
+
+async def test_an_answered_phone_that_cannot_be_joined_is_unknown(pbx: tuple[FakeAsterisk, str]) -> None:
+    fake, url = pbx
+    ours = AsteriskCarrier(Ari(url, USER, PASSWORD), "PJSIP/{to}")
+    await ours.start()
+    wanted = request("mute")
+    fake.refuse[f"bridges/bridge-{wanted.attempt_id}"] = 500
+    with pytest.raises(DialUnknown):
+        await ours.dial(wanted)
+    await ours.close()
+
+
+async def test_a_pbx_without_media_never_rings_a_phone(pbx: tuple[FakeAsterisk, str]) -> None:
+    fake, url = pbx
+    fake.refuse["channels/externalMedia"] = 501
+    ours = AsteriskCarrier(Ari(url, USER, PASSWORD), "PJSIP/{to}")
+    await ours.start()
+    with pytest.raises(DialFailed, match="carrier error"):
+        await ours.dial(request("echo"))
+    assert not any(path == "channels/create" for _, path, _ in fake.requests)
+    await ours.close()
+
+
+async def test_a_wrong_password_and_a_dead_pbx_are_told_apart(pbx: tuple[FakeAsterisk, str]) -> None:
+    _, url = pbx
+    with pytest.raises(AriError, match="password"):
+        await AsteriskCarrier(Ari(url, USER, "wrong")).start()
+    dead = Ari("http://127.0.0.1:9", USER, PASSWORD)
+    with pytest.raises(AriError, match="event stream"):
+        await dead.start(within=0.3)
+    with pytest.raises(ConfigurationError):
+        Ari("pbx.example", USER, PASSWORD)
+
+
+async def test_strangers_on_the_audio_socket_are_sent_away() -> None:
+    server = AudioSocketServer("127.0.0.1", 0)
+    await server.start()
+    host, port = server.external_host.split(":")
+    with server.expect(str(uuid.uuid4()), lambda: None) as coming:
+        for first in (b"\x01\x00\x10" + uuid.uuid4().bytes, b"\x10\xff\xff", b"GET / HTTP/1.1\r\n\r\n"):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(first)
+            assert await reader.read() == b""
+            writer.close()
+        assert not coming.done()
+    await server.close()
+    blocked = AudioSocketServer("203.0.113.1", 1)
+    with pytest.raises(ConfigurationError, match="AudioSocket cannot listen"):
+        await blocked.start()
+
+
+def test_causes_that_only_ringing_tells_apart() -> None:
+    assert failure_of(19, rang=True) == "no_answer"
+    assert failure_of(19, rang=False) == "unreachable"
+    assert failure_of(34, rang=False) == "carrier_error"
+    assert failure_of(999, rang=True) == "carrier_error"
+
+
+@pytest.mark.parametrize("to", ["", "a b", "PJSIP/100@trunk", "1" * 65, "+86 138", "100\n"])
+def test_a_number_cannot_smuggle_in_a_dial_string(to: str) -> None:
+    with pytest.raises(ValueError, match=r"E\.164"):
+        DialRequest("id-1", to)
+
+
+async def test_flow_control_loses_nothing(pbx: tuple[FakeAsterisk, str]) -> None:
+    fake, url = pbx
+    ours = AsteriskCarrier(Ari(url, USER, PASSWORD), "PJSIP/{to}")
+    await ours.start()
+    wanted = request("mute")
+    line = (await ours.dial(wanted)).line
+    media = fake.channels[f"media-{wanted.attempt_id}"]
+    sending = asyncio.create_task(_send(line, 950))
+    await eventually(lambda: media.xoff)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    queued = len(media.queue)
+    await asyncio.sleep(0.1)
+    assert len(media.queue) <= queued, "after XOFF nothing more is sent"
+    sending.cancel()
+    await line.hang_up("done")
+    await ours.close()
+
+
+async def _send(line: Line, frames: int) -> None:
+    frame = np.full(160, 1000, np.int16)
+    for _ in range(frames):
+        await line.send_audio(frame)
+
+
+async def test_an_unreadable_control_message_ends_the_call(pbx: tuple[FakeAsterisk, str]) -> None:
+    fake, url = pbx
+    ours = AsteriskCarrier(Ari(url, USER, PASSWORD), "PJSIP/{to}")
+    await ours.start()
+    wanted = request("mute")
+    line = (await ours.dial(wanted)).line
+    socket = fake.channels[f"media-{wanted.attempt_id}"].socket
+    assert socket is not None
+    await socket.send_text("MEDIA_XOFF")  # the plain text form: f(json) was ignored
+    with pytest.raises(LineError, match="JSON"):
+        await until(line, LineClosed)
+    await ours.close()
