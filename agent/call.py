@@ -12,6 +12,7 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
+from agent.answering.stage import ToneWatch
 from agent.archiving import Archivist
 from agent.clock import CallClock
 from agent.desk import CallDesk, PreparedCall
@@ -58,6 +59,7 @@ def stages(live: LiveCall) -> list[FrameProcessor]:
     models = desk.models
     return [
         LineInput(live.line, live.clock, live.recorder, silence_limit=desk.settings.carrier_silence),
+        ToneWatch(),
         Hear(models.transcriber, live.clock, call.lang),
         Understand(
             models.understander,

@@ -16,6 +16,8 @@ from pipecat.frames.frames import CancelFrame, EndFrame, EndWorkerFrame, Frame, 
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from agent import dialogue_types as d
+from agent.answering import Answer, AnswerDetector, machine_in
+from agent.answering.detector import LONG_OPENING
 from agent.clock import CallClock
 from agent.dialogue import Dialogue
 from agent.events import Disposition, Proposed, Understood
@@ -30,6 +32,7 @@ from agent.frames import (
     NotHeardFrame,
     ProposedFrame,
     SpokenFrame,
+    ToneFrame,
     UnderstoodFrame,
     VerdictFrame,
 )
@@ -39,14 +42,17 @@ OPENING_PATIENCE = 1.4
 """Seconds to wait for the person's "hello" before greeting first."""
 TURN_LIMIT = 15.0
 """Seconds to wait for the text of somebody who began to speak before giving up on it."""
-MACHINE_SPEECH = 4.5
-"""A person's hello is short; an opening that runs longer than this is a machine (ITU-T E.180-style heuristics
-vary; the words decide first, this only when they cannot be trusted)."""
+MORE = 2.5
+"""Seconds to wait after an opening that may be a machine's: for its beep, or for what it says next."""
+FORWARDING = 8.0
+"""Seconds to wait when ring-back is heard after the answer: the call is being passed on to somebody."""
 LATE_ANSWER = 1.2
 """An utterance that ends within this many seconds of the end of a line it overlapped is an answer to it."""
 MIN_WORD = 0.4
 """Seconds: a shorter sound without words is a cough or a click, not something to be asked about."""
 BACK_CHANNELS = frozenset({"affirm", "greeting", "other"})
+OPENINGS = BACK_CHANNELS | {"ask_who", "confirm_identity", "repeat_request"}
+"""What people answer the phone with: the greeting is the answer to it."""
 SEVERITY: dict[d.Severity, Severity] = {"info": "low", "warning": "medium", "critical": "critical"}
 """The dialogue's severities as the archive's."""
 
@@ -73,7 +79,6 @@ class Follow(FrameProcessor):
         self._judging: str | None = None  # proposed, no verdict yet
         self._sounding: list[str] = []  # approved, not yet reported as spoken or cut
         self._caller_speaking = False
-        self._caller_spoke = asyncio.Event()
         self._quiet = asyncio.Event()
         self._last_line_end = 0.0
         self._held: list[UnderstoodFrame | NotHeardFrame] = []
@@ -94,10 +99,10 @@ class Follow(FrameProcessor):
         await super().process_frame(frame, direction)
         if isinstance(frame, CallerStartedFrame):
             self._caller_speaking = True
-            self._caller_spoke.set()
             self._stop_silence()
         if isinstance(
-            frame, UnderstoodFrame | NotHeardFrame | SpokenFrame | VerdictFrame | LineClosedFrame | DigitFrame
+            frame,
+            UnderstoodFrame | NotHeardFrame | SpokenFrame | VerdictFrame | LineClosedFrame | DigitFrame | ToneFrame,
         ):
             self._inbox.put_nowait(frame)
         if not isinstance(frame, UnderstoodFrame | NotHeardFrame):
@@ -123,37 +128,67 @@ class Follow(FrameProcessor):
 
     async def _run(self) -> None:
         self._state, actions = self._dialogue.start()
-        if await self._machine_answers():
+        answer = await self._who_answers()
+        if answer is not None:
+            payload: dict[str, object] = {"who": answer.who, "evidence": answer.evidence, "detail": answer.detail}
+            await self._tell(EventFrame("answered_by", payload))
+        if answer is not None and answer.who in ("announcement", "fax"):
+            await self._nobody_there()
+            return
+        if answer is not None and answer.who == "voicemail":
             self._state, actions = self._dialogue.step(self._state, d.MachineDetected())
         await self._carry_out(actions)
         while not self._ended:
             await self._go_on()
             await self._take(await self._inbox.get())
 
-    async def _machine_answers(self) -> bool:
-        """Let the far end speak first if it wants to; tell a machine's announcement from a person's hello."""
-        try:
-            async with asyncio.timeout(OPENING_PATIENCE):
-                await self._caller_spoke.wait()
-        except TimeoutError:
-            return False
-        try:
-            async with asyncio.timeout(TURN_LIMIT):
-                frame = await self._inbox.get()
-        except TimeoutError:
-            return True  # fifteen seconds without a breath: no person opens a call like that
-        self._caller_speaking = False
-        if isinstance(frame, UnderstoodFrame):
-            spoke = frame.understood.heard.span.duration
-            if frame.understood.intent == "voicemail" or spoke > MACHINE_SPEECH:
-                return True
-            if frame.understood.intent not in BACK_CHANNELS | {"ask_who", "confirm_identity", "repeat_request"}:
-                self._held.append(frame)  # said something that matters before we greeted: answer it after greeting
-            return False
-        if isinstance(frame, NotHeardFrame):
-            return frame.span.duration > MACHINE_SPEECH
-        self._inbox.put_nowait(frame)
-        return False
+    async def _nobody_there(self) -> None:
+        """A network's announcement or a fax: there is nobody to talk to, and no message to leave."""
+        self.ending = Ending("no_response", None)
+        await self._end()
+
+    async def _who_answers(self) -> Answer | None:
+        """Let the far end speak first if it wants to. ``None`` where nothing told; then it is a person's call."""
+        detector = AnswerDetector()
+        unclear: UnderstoodFrame | None = None
+        limit = OPENING_PATIENCE
+        while True:
+            try:
+                async with asyncio.timeout(limit):
+                    frame = await self._inbox.get()
+            except TimeoutError:
+                if self._caller_speaking and limit < TURN_LIMIT:
+                    limit = TURN_LIMIT  # somebody speaks: the words are worth waiting for
+                    continue
+                if self._caller_speaking:
+                    return Answer("voicemail", "speech without a breath")
+                if unclear is not None:
+                    self._held.append(unclear)
+                return detector.answer
+            if isinstance(frame, ToneFrame):
+                answer = detector.tone(frame.kind)
+                if frame.kind == "ring_back":
+                    limit = FORWARDING
+            elif isinstance(frame, UnderstoodFrame):
+                self._caller_speaking = False
+                understood = frame.understood
+                heard = understood.heard
+                answer = detector.speech(heard.text, heard.span.duration, understood.intent, understood.confidence)
+                if answer is None:
+                    unclear, limit = frame, MORE
+                elif answer.who == "person" and understood.intent not in OPENINGS:
+                    self._held.append(frame)  # said something that matters before we greeted: answer it after greeting
+            elif isinstance(frame, NotHeardFrame):
+                self._caller_speaking = False
+                answer = detector.speech("", frame.span.duration, None)
+                if answer is None and frame.span.duration <= LONG_OPENING:
+                    return None
+                limit = MORE
+            else:
+                self._inbox.put_nowait(frame)
+                return detector.answer
+            if answer is not None:
+                return answer
 
     # events ----------------------------------------------------------------------------------------------------
 
@@ -178,9 +213,22 @@ class Follow(FrameProcessor):
 
     async def _hear(self, frame: UnderstoodFrame | NotHeardFrame) -> None:
         if isinstance(frame, UnderstoodFrame):
-            await self._step(frame.understood)
+            machine = machine_in(frame.understood.heard.text) if self._unverified_opening else None
+            if machine is not None and machine.kind == "announcement":
+                await self._tell(EventFrame("answered_by", {"who": "announcement", "detail": machine.detail}))
+                await self._nobody_there()
+            elif machine is not None and machine.kind == "voicemail":
+                await self._step(d.MachineDetected())
+            else:
+                await self._step(frame.understood)
         elif frame.reason != "no words" or frame.span.duration >= MIN_WORD:
             await self._step(d.NotHeard())
+
+    @property
+    def _unverified_opening(self) -> bool:
+        """Nobody has said yet who they are: a machine may still show itself by its words."""
+        assert self._state is not None
+        return self._state.party == "unverified" and self._state.turns <= 2
 
     async def _spoken(self, frame: SpokenFrame) -> None:
         spoken = frame.spoken
@@ -231,7 +279,14 @@ class Follow(FrameProcessor):
 
     async def _step(
         self,
-        event: Understood | d.LineSpoken | d.LineRefused | d.Silence | d.HungUp | d.Dtmf | d.NotHeard,
+        event: Understood
+        | d.LineSpoken
+        | d.LineRefused
+        | d.Silence
+        | d.HungUp
+        | d.Dtmf
+        | d.NotHeard
+        | d.MachineDetected,
     ) -> None:
         assert self._state is not None
         self._state, actions = self._dialogue.step(self._state, event)

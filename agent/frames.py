@@ -12,12 +12,26 @@ from pipecat.frames.frames import DataFrame, SystemFrame
 from agent.events import CallFacts, Expects, Heard, Proposed, Span, Spoken, Understood, Verdict
 from archive.models import Severity
 from audio.g711 import Floats, Pcm16
+from audio.tones import ToneKind
 from compliance_checks.approved import ApprovedLine
 
 
 @dataclass
 class HeardFrame(DataFrame):
-    """Downstream from hearing: one turn of the person, with its audio (float32, 8 kHz)."""
+    """Downstream from hearing: one turn of the person, with its audio (float32, 8 kHz).
+
+    ``foreign_turns``: how many turns in a row, this one included, were in another language than the script's.
+    """
+
+    heard: Heard
+    audio: Floats
+    foreign_turns: int = 0
+
+
+@dataclass
+class GuessFrame(SystemFrame):
+    """Downstream from hearing to understanding and no further: what a ``HeardFrame`` will say if the person has
+    finished, so that understanding can begin in the pause."""
 
     heard: Heard
     audio: Floats
@@ -118,6 +132,15 @@ class DigitFrame(SystemFrame):
     """Downstream from the line: a key was pressed."""
 
     digit: str
+
+
+@dataclass
+class ToneFrame(SystemFrame):
+    """Downstream from the tone watch: a machine's tone, ``at`` seconds after the first sample."""
+
+    kind: ToneKind
+    at: float
+    duration: float
 
 
 @dataclass

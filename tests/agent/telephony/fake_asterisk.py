@@ -12,7 +12,7 @@ import json
 import socket
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ class Phone:
     hangs_up_after: float | None = None
     presses: str = ""
     silent: bool = False
+    person: bool = False
 
 
 PHONES = {
@@ -46,6 +47,7 @@ PHONES = {
     "leaves": Phone(hangs_up_after=0.3),
     "keys": Phone(presses="12#"),
     "mute": Phone(silent=True),
+    "person": Phone(person=True),  # a simulated borrower holds it: see ``FakeAsterisk.person``
 }
 
 
@@ -80,6 +82,7 @@ class FakeAsterisk:
         self.events: list[WebSocket] = []
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.refuse: dict[str, int] = {}  # path prefix -> status
+        self.person: Callable[[Channel, Callable[[bytes], Awaitable[None]]], Awaitable[None]] | None = None
         self.app = self._app()
 
     # REST ------------------------------------------------------------------------------------------------------
@@ -217,6 +220,10 @@ class FakeAsterisk:
         assert phone is not None
         for digit in phone.presses:
             await self._send(channel, {"event": "DTMF_END", "channel_id": channel.id, "digit": digit})
+        if phone.person and self.person is not None:
+            await self.person(partner, lambda packet: self._send_audio(channel, packet))
+            await self.destroy(partner, 16)
+            return
         position = 0
         while not phone.silent:
             await asyncio.sleep(0.03)
