@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.campaigning_cli import app as campaign_app
+from archive.cli import app as archive_app
+from compliance_checks.commands import check, policy_app
 from scripts.cli import app as scripts_app
 
 if TYPE_CHECKING:
@@ -29,18 +32,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(scripts_app, name="scripts")
-
-
-@app.command()
-def check(
-    policy: Annotated[
-        str | None, typer.Option(help="Jurisdiction (cn, us, uk, in, eu) or pack id for lines that name none.")
-    ] = None,
-) -> None:
-    """Judge sentences: JSON lines in, JSON lines out, one verdict each. Exit 1 if any was not allowed."""
-    from compliance_checks.cli import run
-
-    raise typer.Exit(run(sys.stdin, sys.stdout, sys.stderr, policy))
+app.add_typer(archive_app, name="archive")
+app.add_typer(campaign_app, name="campaign")
+app.add_typer(policy_app, name="policy")
+app.command()(check)
 
 
 @app.command()
@@ -75,12 +70,50 @@ def transcribe(
         int | None, typer.Option(min=1, max=256, help="Decode so many at a time. Default: cores.")
     ] = None,
 ) -> None:
-    """Write down recorded calls: one JSON document a file, by channel or by speaker. Exit 2 if any could not be heard."""
+    """Write down recorded calls: one JSON document a file, by channel or by speaker.
+
+    Exit 2 if any could not be heard.
+    """
     from asr.cli import run
 
     raise typer.Exit(
         run(files, sys.stdout, sys.stderr, lang=lang, model=model, diarization=diarization, out=out, threads=threads)
     )
+
+
+@app.command()
+def analyze(
+    files: Annotated[list[Path], typer.Argument(help="Recorded calls: any format that transcribe takes.")],
+    lang: Annotated[str, typer.Option(help="zh, en, or auto: found for each channel.")] = "auto",
+    model: Annotated[str | None, typer.Option(envvar="CALLGATE_WHISPER_MODEL", help="As for transcribe.")] = None,
+    diarization: Annotated[str | None, typer.Option(envvar="CALLGATE_DIARIZATION", help="As for transcribe.")] = None,
+    policy: Annotated[str | None, typer.Option(help="Jurisdiction or pack id to judge the agent by.")] = None,
+    party: Annotated[
+        str,
+        typer.Option(help="Who was called: unverified, borrower, third_party, voicemail, or auto: by what is said."),
+    ] = "auto",
+    agent_channel: Annotated[str, typer.Option(help="left, right, or auto: by what is said.")] = "auto",
+    agent: Annotated[str, typer.Option(help="human, or ai: which must not pass for a human.")] = "human",
+    facts: Annotated[Path | None, typer.Option(help="The case file, JSON, as for check.")] = None,
+    archive: Annotated[bool, typer.Option("--archive/--no-archive", help="Enter the calls into the archive.")] = True,
+    started_at: Annotated[
+        str | None, typer.Option(help="When the call began, ISO 8601. Default: when its file was last written.")
+    ] = None,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of the archive (default CALLGATE_HOME or ~/.local/share/callgate).")
+    ] = None,
+) -> None:
+    """Read recorded calls: speakers, transcript, emotion, intents, compliance findings, flags. One JSON line a file.
+
+    Exit 1 if anything was found, 2 if any file could not be heard.
+    """
+    from agent.analysis_cli import Request, run
+
+    request = Request(
+        files, lang, model, diarization, policy, party, agent_channel, agent, facts, archive, started_at, home
+    )
+    with _errors():
+        raise typer.Exit(run(request, sys.stdout, sys.stderr))
 
 
 @app.command()
@@ -130,6 +163,23 @@ def call(
         _refuse(f"--lang must be zh or en, not {lang!r}")
     with _errors():
         raise typer.Exit(asyncio.run(_call(to, case, "zh" if lang == "zh" else "en", json_)))
+
+
+@app.command()
+def serve(
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of the archive (default CALLGATE_HOME or ~/.local/share/callgate).")
+    ] = None,
+    listen: Annotated[str | None, typer.Option(help="host:port (default CALLGATE_LISTEN or 127.0.0.1:8080).")] = None,
+) -> None:
+    """The console for reviewers, supervisors, compliance and operations; carriers' webhooks and media sockets."""
+    from agent.serve import serve as run
+    from agent.settings import load_settings
+
+    with _errors():
+        settings = load_settings()
+        changes = {name: value for name, value in (("home", home), ("listen", listen)) if value is not None}
+        asyncio.run(run(settings.model_copy(update=changes)))
 
 
 async def _call(to: str, case_file: Path, lang: Lang, as_json: bool) -> int:

@@ -1,0 +1,74 @@
+"""``callgate serve``: the console, carriers' webhooks and media sockets in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+
+from agent.carriers import address, carrier_app
+from agent.desk import CallDesk
+from agent.dialing import StatusBoard
+from agent.errors import ConfigurationError
+from agent.models import load_models
+from agent.server import MAX_MESSAGE
+from agent.settings import Settings
+from console.app import create_app
+from console.context import Context
+from console.people import People
+
+FIRST_ADMIN = "admin"
+
+
+def application(desk: CallDesk, context: Context) -> FastAPI:
+    """Media sockets and webhooks at their paths, the console at all others."""
+    app = carrier_app(desk, StatusBoard())
+    app.mount("/", create_app(context))
+    return app
+
+
+def first_link(context: Context, base_url: str) -> str | None:
+    """The one-time link that makes the first admin, while nobody can sign in."""
+    with context.database.write() as session:
+        people = People(session)
+        if people.anybody():
+            return None
+        return f"{base_url}/welcome/{people.invite(FIRST_ADMIN, 'admin', by='first start')}"
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until interrupted. Raises ``CallgateError``."""
+    host, port = address(settings.listen, "CALLGATE_LISTEN")
+    models = await asyncio.to_thread(load_models, settings)
+    desk = CallDesk(settings, models)
+    try:
+        public = settings.public_url or f"http://{host}:{port}"
+        context = Context(
+            desk.database,
+            settings.home,
+            models={"voice": desk.cache.engine},
+            scripts=settings.scripts,
+            packs=settings.packs,
+            secure_cookies=public.startswith("https://"),
+        )
+        link = await asyncio.to_thread(first_link, context, public)
+        sys.stderr.write(f"callgate: console at {public}\n")
+        if link is not None:
+            sys.stderr.write(
+                f"callgate: nobody can sign in yet; make the first admin here (once, within a day):\n{link}\n"
+            )
+        config = uvicorn.Config(
+            application(desk, context), host=host, port=port, log_config=None, access_log=False,
+            ws="websockets-sansio", ws_max_size=MAX_MESSAGE, lifespan="off", timeout_graceful_shutdown=5,
+            proxy_headers=False, server_header=False,
+        )  # fmt: skip
+        with contextlib.suppress(KeyboardInterrupt):
+            try:
+                await uvicorn.Server(config).serve()
+            except SystemExit as e:
+                raise ConfigurationError(f"CALLGATE_LISTEN: cannot listen on {settings.listen}") from e
+    finally:
+        desk.close()

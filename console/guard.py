@@ -1,0 +1,116 @@
+"""The door of every route: nothing is served that does not say who may have it.
+
+A route declares ``@needs("permission")`` or ``@open_to_all``; one that declares nothing cannot be registered. A
+browser signs in with a cookie, a program with ``Authorization: Bearer KEY``. What a browser changes must come from a
+page of ours (Origin or Sec-Fetch-Site; OWASP, "CSRF prevention": verifying origin).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+from fastapi import HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from archive.database import Database
+from console.people import People, SignedIn
+from console.permissions import Permission
+
+COOKIE = "callgate_session"
+TOUCH = timedelta(minutes=1)
+"""A session's use is written down at most this often: reading pages must not queue for the write lock."""
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def needs(permission: Permission) -> Callable[[F], F]:
+    """Only who holds ``permission`` is let through."""
+
+    def mark(endpoint: F) -> F:
+        endpoint.needs = permission  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
+def open_to_all(endpoint: F) -> F:
+    """Anybody, signed in or not: the sign-in page, the assets, the health check."""
+    endpoint.needs = None  # type: ignore[attr-defined]
+    return endpoint
+
+
+class GuardedRoute(APIRoute):
+    """A route that checks its caller before anything of the request is read."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        if not hasattr(endpoint, "needs"):
+            raise TypeError(f"{path}: the route does not say who may use it")
+        self.permission: Permission | None = endpoint.needs
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        original = super().get_route_handler()
+        permission = self.permission
+
+        async def guarded(request: Request) -> Response:
+            person = await run_in_threadpool(identify, request)
+            request.state.person = person
+            if permission is not None:
+                if person is None:
+                    return _sign_in_first(request)
+                if not person.may(permission):
+                    raise HTTPException(403, "not allowed")
+            if request.method not in SAFE and not _ours(request):
+                raise HTTPException(403, "the request does not come from a page of ours")
+            return await original(request)
+
+        return guarded
+
+
+def identify(request: Request) -> SignedIn | None:
+    """Who makes the request. A key beats a cookie, and a wrong key is nobody, whatever the cookie says."""
+    database: Database = request.app.state.context.database
+    header = request.headers.get("authorization", "")
+    if header:
+        scheme, _, key = header.partition(" ")
+        if scheme.lower() != "bearer" or not key:
+            return None
+        with database.read() as session:
+            return People(session).by_key(key.strip())
+    token = request.cookies.get(COOKIE)
+    if not token:
+        return None
+    with database.read() as session:
+        people = People(session)
+        person = people.by_session(token)
+    if person is not None and people.idle > TOUCH:
+        with database.write() as session:
+            People(session).touch(token)
+    return person
+
+
+def _ours(request: Request) -> bool:
+    if request.headers.get("authorization"):
+        return True  # no browser sends a key by itself
+    site = request.headers.get("sec-fetch-site")
+    if site is not None and site not in ("same-origin", "none"):
+        return False
+    origin = request.headers.get("origin") or request.headers.get("referer")
+    if origin is None:
+        return site is not None
+    return urlsplit(origin).netloc == request.headers.get("host")
+
+
+def _sign_in_first(request: Request) -> Response:
+    wants_page = "text/html" in request.headers.get("accept", "") and request.method == "GET"
+    if request.headers.get("hx-request"):
+        return Response(status_code=401, headers={"HX-Redirect": "/sign-in"})
+    if wants_page:
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/sign-in?next={quote(path)}", 303)
+    raise HTTPException(401, "sign in first", headers={"WWW-Authenticate": "Bearer"})

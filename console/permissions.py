@@ -1,0 +1,43 @@
+"""Who may do what. Nobody may do anything that is not written here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+Role = Literal["operator", "reviewer", "supervisor", "compliance", "auditor", "admin"]
+Permission = Literal[
+    "calls.read",  # lists, transcripts (names and numbers hidden)
+    "calls.listen",  # recordings; every play is audited
+    "personal.read",  # names and numbers in the clear
+    "review.write",  # comments, scorecards, corrections, assignment
+    "dashboard.read",
+    "live.read",
+    "live.control",  # listen in, end, take over
+    "compliance.read",  # scripts, packs, refusals, a person's contact ledger
+    "scripts.approve",
+    "campaigns.read",
+    "campaigns.write",
+    "audit.read",
+    "people.manage",
+    "account",  # one's own password, language, sign-out
+]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+_READING: frozenset[Permission] = frozenset({"account", "calls.read", "dashboard.read"})
+GRANTS: Mapping[Role, frozenset[Permission]] = {
+    "operator": frozenset({"account", "dashboard.read", "live.read", "campaigns.read", "campaigns.write"}),
+    "reviewer": _READING | {"calls.listen", "personal.read", "review.write"},
+    "supervisor": _READING
+    | {"calls.listen", "personal.read", "review.write", "live.read", "live.control", "campaigns.read"},
+    "compliance": _READING
+    | {"calls.listen", "personal.read", "review.write", "compliance.read", "scripts.approve", "campaigns.read"},
+    "auditor": _READING | {"compliance.read", "campaigns.read", "audit.read", "live.read"},
+    "admin": frozenset({"account", "people.manage", "audit.read", "campaigns.read", "dashboard.read"}),
+}
+"""An auditor sees everything but the voice and the name; an admin manages people and sees no call at all."""
+
+
+def allowed(role: str, permission: Permission) -> bool:
+    """Whether ``role`` holds ``permission``; an unknown role holds nothing."""
+    return role in GRANTS and permission in GRANTS[role]  # type: ignore[index]

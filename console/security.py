@@ -1,0 +1,62 @@
+"""What every answer of the console carries, and how often somebody may try to sign in."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable
+from threading import Lock
+
+from fastapi import Request, Response
+
+MAX_BODY = 32 * 1024 * 1024
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data: blob:; "
+    "connect-src 'self'; media-src 'self' blob:; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'self'"
+)
+
+
+async def headers(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+    """A nonce for this answer's own styles; strict headers on the way out; oversized bodies refused on the way in."""
+    request.state.nonce = secrets.token_urlsafe(16)
+    length = request.headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > MAX_BODY:
+        return Response("the request is too large", 413)
+    response = await go_on(request)
+    response.headers["Content-Security-Policy"] = CSP.format(nonce=request.state.nonce)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["X-Frame-Options"] = "DENY"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    response.headers["Permissions-Policy"] = "geolocation=(), camera=()"
+    if not request.url.path.startswith("/static/"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+class AttemptLimit:
+    """At most ``tries`` failures a key within ``window`` seconds. Forgets by itself; safe between threads."""
+
+    def __init__(self, tries: int, window: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tries, self._window, self._clock = tries, window, clock
+        self._failed: dict[str, deque[float]] = defaultdict(deque)
+        self._lock = Lock()
+
+    def blocked(self, *keys: str) -> bool:
+        with self._lock:
+            return any(len(self._fresh(key)) >= self._tries for key in keys)
+
+    def failed(self, *keys: str) -> None:
+        with self._lock:
+            if len(self._failed) > 10_000:  # an attacker with many names must not fill the memory
+                self._failed = defaultdict(deque, {k: v for k, v in self._failed.items() if self._fresh(k)})
+            for key in keys:
+                self._fresh(key).append(self._clock())
+
+    def _fresh(self, key: str) -> deque[float]:
+        times = self._failed[key]
+        while times and self._clock() - times[0] > self._window:
+            times.popleft()
+        return times
