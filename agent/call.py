@@ -101,6 +101,10 @@ async def run_call(desk: CallDesk, call: PreparedCall, line: Line) -> CallOutcom
         script_id=call.script.id,
         script_hash=call.script.content_hash,
         policy=call.policy,
+        campaign=call.about.campaign,
+        case_id=call.about.case_id,
+        person_id=call.about.person_id,
+        stage=call.about.stage,
         models={"voice": desk.cache.engine},
     )
     archive = CallArchive.begin(desk.database, desk.layout.home, new, clock=clock.now, on_error=on_archive_error)

@@ -39,6 +39,16 @@ class CallRefused(Exception):  # noqa: N818 - the domain's word
     """The call must not be placed. ``str()`` names the rule."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallAbout:
+    """Whose call it is, for the archive. ``person_id`` and ``case_id`` are pseudonyms; ``stage`` the tier of delay."""
+
+    campaign: str | None = None
+    case_id: str | None = None
+    person_id: str | None = None
+    stage: str | None = None
+
+
 @dataclass(slots=True)
 class PreparedCall:
     """A call that may be placed: everything is loaded and rendered; only the line is missing."""
@@ -52,6 +62,7 @@ class PreparedCall:
     at: datetime
     label: str
     listener: Callable[[News], None] | None = None
+    about: CallAbout = field(default_factory=lambda: CallAbout())
     hand_over: Callable[[], Awaitable[None]] | None = None
     """Connects the person to the people's queue; set by whoever placed the call, if the carrier can."""
     claimed: bool = False
@@ -92,6 +103,7 @@ class CallDesk:
         script_id: str = SCRIPT,
         label: str = "",
         listener: Callable[[News], None] | None = None,
+        about: CallAbout | None = None,
     ) -> PreparedCall:
         """Check that the borrower may be called at ``at`` (aware; now if unset), load the script, render its lines.
 
@@ -106,7 +118,10 @@ class CallDesk:
             raise CallRefused(f"{first.id}: {first.explanation.get(lang, first.category)} ({first.clause})")
         today = moment.astimezone(ZoneInfo(case.time_zone)).date()
         dialogue = Dialogue(script, case, today)
-        call = PreparedCall(str(uuid.uuid4()), case, lang, script, dialogue, script.policy, moment, label, listener)
+        call = PreparedCall(
+            str(uuid.uuid4()), case, lang, script, dialogue, script.policy, moment, label, listener,
+            about or CallAbout(stage=f"days {case.days_past_due // 15 * 15 + 1}-{case.days_past_due // 15 * 15 + 15}"),
+        )  # fmt: skip
         await asyncio.to_thread(self.cache.prepare, self._approved_lines(dialogue), self.style)
         return call
 

@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     whisper_threads: int = Field(default=1, ge=1, le=64, description="CPU threads for one utterance.")
     whisper_workers: int = Field(default=2, ge=1, le=64, description="Utterances decoded at the same time.")
     understanding_model: Path | None = Field(default=None, description="Folder or file of an intent and emotion model.")
-    packs: Path | None = Field(default=None, description="Folder of policy packs. Unset: the packs that ship.")
+    packs: Path | None = Field(default=None, description="Folder of the lender's own policy packs.")
     scripts: Path | None = Field(
         default=None, description="Folder of approved dialogue scripts. Unset: those that ship."
     )

@@ -120,6 +120,7 @@ PURPOSES: frozenset[str] = frozenset(
     {
         "ai_disclosure",
         "recording_disclosure",
+        "emotion_disclosure",
         "debt_collector_notice",
         "rights_notice",
         "ai_truth",

@@ -19,7 +19,7 @@ _NOT_WORD = re.compile(r"[^a-z']+")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine, by its words. ``detail`` says what an announcement announces (``switched_off``, ``no_such_number`` …)."""
+    """A machine, by its words. ``detail`` says what an announcement announces: ``switched_off``, ``busy`` …"""
 
     kind: Kind
     detail: str = ""
