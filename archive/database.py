@@ -2,7 +2,10 @@
 
 SQLite runs in WAL mode with full synchronisation, so that a committed row survives a power cut and readers never
 wait for the writer. Units of work that write begin with ``BEGIN IMMEDIATE``: they queue for the write lock up
-to ``BUSY_TIMEOUT_S`` instead of failing half-way when another process wrote first.
+to ``BUSY_TIMEOUT_S`` instead of failing half-way when another process wrote first. On PostgreSQL a unit of work that
+reads is ``REPEATABLE READ``, one that writes ``READ COMMITTED``.
+
+Other packages keep their tables in the same database under Alembic histories of their own: see :func:`migrate`.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +32,19 @@ from archive.layout import private_folder
 
 BUSY_TIMEOUT_S = 10.0
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 0x43616C6C67617465 >> 1  # any number that no other program takes: "Callgate", in 63 bits
 _SQLITE_MAGIC = b"SQLite format 3\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One package's Alembic history: the folder of its revision files, and the table that keeps its state."""
+
+    folder: Path
+    version_table: str
+
+
+ARCHIVE = History(_MIGRATIONS / "versions", "alembic_version")
 
 
 class DatabaseError(ArchiveError):
@@ -50,6 +66,9 @@ class Database:
         self.engine = engine
         self._before_close: list[Callable[[], None]] = []
         self._writing = engine.execution_options(sqlite_begin="IMMEDIATE")
+        self._reading = engine
+        if engine.dialect.name == "postgresql":
+            self._reading = engine.execution_options(isolation_level="REPEATABLE READ")
 
     @property
     def name(self) -> str:
@@ -59,7 +78,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A unit of work that reads one consistent state. Raises ``DatabaseError``."""
-        with self._session(self.engine) as session:
+        with self._session(self._reading) as session:
             yield session
 
     @contextmanager
@@ -79,6 +98,18 @@ class Database:
             if type(e) is sa.exc.DatabaseError:  # SQLite's "malformed" and "not a database"
                 at_fault = False
             raise DatabaseError(f"the archive {self.name}: {one_line(e)}", row_at_fault=at_fault) from e
+
+    def scrub(self) -> None:
+        """Leave no trace of deleted rows in the database's files, as far as the database can: SQLite's search index
+        and write-ahead log are rewritten. PostgreSQL's vacuum does this in its own time. Raises ``DatabaseError``."""
+        if self.engine.dialect.name != "sqlite":
+            return
+        with self.write() as session:
+            session.execute(sa.text("INSERT INTO call_fts(call_fts) VALUES ('optimize')"))
+        with self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            connection.rollback()  # a checkpoint waits for no transaction of its own
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def before_close(self, task: Callable[[], None]) -> None:
         """Run ``task`` when the database is closed."""
@@ -102,7 +133,7 @@ def open_database(url: str) -> Database:
         _check_sqlite_file(parsed)
     engine = _engine(parsed)
     try:
-        _migrate(engine)
+        _migrate(engine, ARCHIVE)
     except ArchiveError:
         engine.dispose()
         raise
@@ -125,6 +156,8 @@ def _parse(url: str) -> URL:
         parsed.get_dialect()
     except (ArgumentError, NoSuchModuleError, ValueError) as e:
         raise ArchiveError("the archive's database URL is not a SQLAlchemy URL (scheme://…) of a known kind") from e
+    if url.startswith("postgresql://"):  # without a driver's name: the one that Callgate brings
+        parsed = parsed.set(drivername="postgresql+psycopg")
     return parsed
 
 
@@ -168,6 +201,7 @@ def _engine(url: URL, *, foreign_keys: bool = True) -> Engine:
         cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten, not only forgotten
         cursor.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         cursor.close()
 
@@ -178,23 +212,47 @@ def _engine(url: URL, *, foreign_keys: bool = True) -> Engine:
     return engine
 
 
-def alembic_config(connection: Connection | None = None) -> Config:
-    """Alembic's configuration for the archive's migrations; commands run on ``connection``."""
+def alembic_config(connection: Connection | None = None, history: History | None = None) -> Config:
+    """Alembic's configuration for a history (default: the archive's own); commands run on ``connection``."""
+    history = history or ARCHIVE
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("version_locations", str(history.folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
+    config.attributes["version_table"] = history.version_table
     return config
 
 
-def migrate_to(url: str, revision: str) -> None:
-    """Bring the schema to ``revision`` ("head", "base", or a number), up or down. Raises ``ArchiveError``."""
+def migrate(engine: Engine, folder: Path, version_table: str) -> None:
+    """Bring another package's tables in the archive's database to the head of its own Alembic history.
+
+    ``folder`` holds that history's revision files (``0001_….py`` with ``revision``, ``down_revision``,
+    ``upgrade``, ``downgrade``; no ``env.py`` is needed) and nothing else; ``version_table`` is where its state is
+    kept, a name of its own such as ``campaigns_version``. The archive's own tables are brought to head first, so
+    foreign keys to ``calls.id`` are good. Safe to call at every start and from several processes at a time; the
+    whole upgrade is one transaction. Raises ``ArchiveError`` in one line.
+    """
+    if version_table == ARCHIVE.version_table:
+        raise ValueError(f"{version_table!r} is the archive's own history")
+    _migrate(engine, ARCHIVE)
+    _migrate(engine, History(folder, version_table))
+
+
+def migrate_to(url: str, revision: str, history: History | None = None) -> None:
+    """Bring a history (default: the archive's own) to ``revision`` ("head", "base", or a number), up or down.
+
+    Raises ``ArchiveError``.
+    """
+    history = history or ARCHIVE
     engine = _engine(_parse(url), foreign_keys=False)
     try:
         with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
-            config = alembic_config(connection)
+            if engine.dialect.name == "postgresql":  # SQLite's writer lock does this there
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            config = alembic_config(connection, history)
             known = [r.revision for r in ScriptDirectory.from_config(config).walk_revisions()]
-            current = MigrationContext.configure(connection).get_current_revision()
+            current = _revision(connection, history)
             steps_down = revision == "base" or (
                 current in known and revision in known and known.index(revision) > known.index(current)
             )
@@ -205,19 +263,25 @@ def migrate_to(url: str, revision: str) -> None:
         engine.dispose()
 
 
-def _migrate(engine: Engine) -> None:
-    scripts = ScriptDirectory.from_config(alembic_config())
+def _revision(connection: Connection, history: History) -> str | None:
+    options = {"version_table": history.version_table}
+    return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def _migrate(engine: Engine, history: History) -> None:
+    scripts = ScriptDirectory.from_config(alembic_config(history=history))
     head = scripts.get_current_head()
     with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-        tables = sa.inspect(connection).get_table_names()
+        current = _revision(connection, history)
+        tables = set(sa.inspect(connection).get_table_names())
     if current == head:
         return
-    if current is None and tables and engine.dialect.name == "sqlite" and tables != ["alembic_version"]:
+    # A database of ours has the archive's history, whatever other histories it has beside it.
+    if history == ARCHIVE and current is None and tables - {history.version_table}:
         raise ArchiveError(f"cannot open the archive {_name(engine.url)}: it is another program's database")
     if current is not None and current not in {r.revision for r in scripts.walk_revisions()}:
         raise ArchiveError(
             f"cannot open the archive {_name(engine.url)}: a newer Callgate wrote it "
             f"(schema {current}, this one knows up to {head})"
         )
-    migrate_to(engine.url.render_as_string(hide_password=False), "head")
+    migrate_to(engine.url.render_as_string(hide_password=False), "head", history)

@@ -16,6 +16,7 @@ from pathlib import Path
 from archive.errors import ArchiveError, one_line
 
 HOME_VARIABLE = "CALLGATE_HOME"
+ENCRYPTED_SUFFIX = ".cgr"
 
 
 def default_home(environ: Mapping[str, str] | None = None) -> Path:
@@ -42,10 +43,16 @@ class CallFiles:
     """The files of one call. Nothing here touches the disk."""
 
     folder: Path
+    encrypted: bool = False
 
     @property
     def recording(self) -> Path:
-        return self.folder / "recording.wav"
+        return self.folder / ("recording" + (ENCRYPTED_SUFFIX if self.encrypted else ".wav"))
+
+    @property
+    def key(self) -> Path:
+        """An encrypted recording's wrapped data key, until the database has it."""
+        return self.folder / "recording.key"
 
     @property
     def transcript_json(self) -> Path:
@@ -85,16 +92,18 @@ class Layout:
     def calls(self) -> Path:
         return self.home / "calls"
 
-    def call(self, call_id: str, started_at: datetime) -> CallFiles:
-        """The files of a call. ``started_at`` must be aware. Raises ``ArchiveError`` for an id that is no UUID,
-        so that no id can name a path outside the archive."""
+    def call(self, call_id: str, started_at: datetime, *, encrypted: bool = False) -> CallFiles:
+        """The files of a call; ``encrypted`` says how its recording is kept. ``started_at`` must be aware.
+
+        Raises ``ArchiveError`` for an id that is no UUID, so that no id can name a path outside the archive.
+        """
         if started_at.tzinfo is None:
             raise ArchiveError("a call's start needs a time zone")
         try:
             name = str(uuid.UUID(call_id))
         except (ValueError, AttributeError, TypeError) as e:
             raise ArchiveError(f"not a call id (a UUID is needed): {call_id!r}") from e
-        return CallFiles(self.calls / started_at.astimezone(UTC).strftime("%Y-%m-%d") / name)
+        return CallFiles(self.calls / started_at.astimezone(UTC).strftime("%Y-%m-%d") / name, encrypted)
 
     def relative(self, path: Path) -> str:
         """``path`` as the database keeps it: relative to the home where it lies inside, so a home can be moved."""

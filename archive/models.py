@@ -11,7 +11,16 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Literal, get_args
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, MetaData, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    MetaData,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from agent.events import Decision, Disposition, Lang
@@ -41,7 +50,8 @@ class Base(DeclarativeBase):
 
 
 class Call(Base):
-    """One answered or dialled call. ``recording`` is relative to the archive's home."""
+    """One answered or dialled call. ``recording`` is relative to the archive's home; ``person_id`` is whom it was
+    made to, under the pseudonym that the campaigns use; ``stage`` the collection stage of the case."""
 
     __tablename__ = "calls"
     __table_args__ = (
@@ -53,6 +63,7 @@ class Call(Base):
         Index(None, "status"),
         Index(None, "disposition"),
         Index(None, "case_id"),
+        Index(None, "person_id"),
         Index(None, "campaign"),
     )
 
@@ -62,6 +73,8 @@ class Call(Base):
     scenario: Mapped[str | None] = mapped_column(Label(128))
     campaign: Mapped[str | None] = mapped_column(Label(128))
     case_id: Mapped[str | None] = mapped_column(Label(128))
+    person_id: Mapped[str | None] = mapped_column(Label(128))
+    stage: Mapped[str | None] = mapped_column(Label(64))
     script_id: Mapped[str | None] = mapped_column(Label(128))
     script_hash: Mapped[str | None] = mapped_column(Label(128))
     policy: Mapped[str | None] = mapped_column(Label(128))
@@ -178,3 +191,180 @@ class Flag(Base):
     recorded_at: Mapped[datetime]
     reason: Mapped[str] = mapped_column(Label(64))
     severity: Mapped[str] = mapped_column(Label(16))
+
+
+RecordingFormat = Literal["wav", "aes-gcm"]
+Review = Literal["none", "open", "done"]
+
+
+class RecordingRow(Base):
+    """A closed recording. ``sha256`` is that of the WAV file it plays as, ``stored_sha256`` that of the file as it
+    lies in the store; ``wrapped_key`` is its data key under the master key ``key_id`` (``None``: not encrypted).
+    ``remote`` names the copy in the object store; ``purged_at`` is when the sound was destroyed."""
+
+    __tablename__ = "recordings"
+    __table_args__ = (Index(None, "key_id"), Index(None, "purged_at"))
+
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True)
+    path: Mapped[str]
+    remote: Mapped[str | None]
+    format: Mapped[str] = mapped_column(Label(16))
+    key_id: Mapped[str | None] = mapped_column(Label(64))
+    wrapped_key: Mapped[str | None]
+    frames: Mapped[int] = mapped_column(BigInteger)
+    stored_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(Label(64))
+    stored_sha256: Mapped[str] = mapped_column(Label(64))
+    sealed_at: Mapped[datetime]
+    purged_at: Mapped[datetime | None]
+
+
+class Peaks(Base):
+    """The waveform of a recording: per bin and channel the lowest and highest sample, as :mod:`archive.peaks` packs
+    them."""
+
+    __tablename__ = "peaks"
+
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True)
+    bin_frames: Mapped[int]
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class AuditRow(Base):
+    """One link of the audit chain. Triggers refuse to change or delete it. ``payload`` is canonical JSON;
+    ``hash`` covers every other column and the hash before it."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index(None, "subject", "kind"), Index(None, "kind", "seq"))
+
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(Label(64))
+    actor: Mapped[str] = mapped_column(Label(128))
+    subject: Mapped[str] = mapped_column(Label(160))
+    payload: Mapped[str]
+    previous: Mapped[str] = mapped_column(Label(64))
+    hash: Mapped[str] = mapped_column(Label(64))
+
+
+class AuditHead(Base):
+    """The chain's last link; its one row is what writers of the chain queue for."""
+
+    __tablename__ = "audit_head"
+    __table_args__ = (CheckConstraint("id = 1", name="one"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str] = mapped_column(Label(64))
+
+
+class Hold(Base):
+    """A legal hold on a call, a case or a person: nothing of it is purged or erased until it is released."""
+
+    __tablename__ = "holds"
+    __table_args__ = (
+        CheckConstraint("scope IN ('call', 'case', 'person')", name="scope"),
+        Index(None, "scope", "subject"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    scope: Mapped[str] = mapped_column(Label(16))
+    subject: Mapped[str] = mapped_column(Label(128))
+    reason: Mapped[str]
+    placed_by: Mapped[str] = mapped_column(Label(128))
+    placed_at: Mapped[datetime]
+    released_by: Mapped[str | None] = mapped_column(Label(128))
+    released_at: Mapped[datetime | None]
+
+
+class Purged(Base):
+    """A record class of a call that was destroyed, and when."""
+
+    __tablename__ = "purged"
+
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True)
+    record_class: Mapped[str] = mapped_column(Label(32), primary_key=True)
+    at: Mapped[datetime]
+
+
+class Summary(Base):
+    """One call in one row, for lists and charts. ``doc`` is the call's start in microseconds since 1970, made unique:
+    newest first is ``doc`` descending. ``severity`` is that of the worst flag, 0 (none) to 4 (critical). Sums over the
+    borrower's turns; divide by ``borrower_turns``."""
+
+    __tablename__ = "summaries"
+    __table_args__ = (
+        UniqueConstraint("call_id"),
+        CheckConstraint("review IN ('none', 'open', 'done')", name="review"),
+        Index(None, "review", "severity", "doc"),
+        Index(None, "severity", "doc"),
+        Index(None, "disposition", "doc"),
+        Index(None, "campaign", "doc"),
+        Index(None, "lang", "doc"),
+        Index(None, "script_id", "doc"),
+        Index(None, "stage", "doc"),
+        Index(None, "scenario", "doc"),
+    )
+
+    doc: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"))
+    lang: Mapped[str] = mapped_column(Label(8))
+    status: Mapped[str] = mapped_column(Label(16))
+    disposition: Mapped[str | None] = mapped_column(Label(32))
+    scenario: Mapped[str | None] = mapped_column(Label(128))
+    campaign: Mapped[str | None] = mapped_column(Label(128))
+    script_id: Mapped[str | None] = mapped_column(Label(128))
+    stage: Mapped[str | None] = mapped_column(Label(64))
+    review: Mapped[str] = mapped_column(Label(8))
+    severity: Mapped[int]
+    flags: Mapped[int]
+    seconds: Mapped[float]
+    turns: Mapped[int]
+    borrower_turns: Mapped[int]
+    valence_sum: Mapped[float]
+    arousal_sum: Mapped[float]
+    positive: Mapped[int]
+    anxious: Mapped[int]
+    sad: Mapped[int]
+    frustrated: Mapped[int]
+    angry: Mapped[int]
+    refusals: Mapped[int]
+    right_party: Mapped[bool]
+    opt_out: Mapped[bool]
+    complaint: Mapped[bool]
+    gap_p95_ms: Mapped[float | None]
+
+
+class SummaryReason(Base):
+    """Why a call is flagged, beside its summary: one row a reason."""
+
+    __tablename__ = "summary_reasons"
+    __table_args__ = (Index(None, "doc"),)
+
+    reason: Mapped[str] = mapped_column(Label(64), primary_key=True)
+    doc: Mapped[int] = mapped_column(ForeignKey("summaries.doc", ondelete="CASCADE"), primary_key=True)
+    severity: Mapped[int]
+
+
+class SummaryRule(Base):
+    """How often a rule fired in a call, by the decision it led to."""
+
+    __tablename__ = "summary_rules"
+    __table_args__ = (Index(None, "doc"),)
+
+    rule: Mapped[str] = mapped_column(Label(128), primary_key=True)
+    doc: Mapped[int] = mapped_column(ForeignKey("summaries.doc", ondelete="CASCADE"), primary_key=True)
+    decision: Mapped[str] = mapped_column(Label(16), primary_key=True)
+    category: Mapped[str] = mapped_column(Label(64))
+    times: Mapped[int]
+
+
+class CallText(Base):
+    """What was said in a call, as space-joined tokens (:mod:`archive.tokens`): what full-text search looks in.
+
+    SQLite keeps an FTS5 index of it (``call_fts``), PostgreSQL a generated ``tsvector`` column with a GIN index."""
+
+    __tablename__ = "call_text"
+
+    doc: Mapped[int] = mapped_column(ForeignKey("summaries.doc", ondelete="CASCADE"), primary_key=True)
+    tokens: Mapped[str]

@@ -36,6 +36,11 @@ def apply(repository: CallRepository, operations: Sequence[Operation]) -> None:
         if table == "calls":
             for operation in group:
                 repository.update_call(operation.call_id, operation.values)
+                if "status" in operation.values:
+                    status, disposition = operation.values["status"], operation.values.get("disposition")
+                    repository.audit.append(
+                        "call.ended", subject=operation.call_id, status=status, disposition=disposition
+                    )
         else:
             repository.add_records(table, [operation.values for operation in group])
 

@@ -1,12 +1,16 @@
 """A call's recording, written as the call goes: two channels, aligned to the wall clock, readable at any moment.
 
-Where sound belongs is :mod:`archive.track`'s business; this module keeps the clock, the file and the header. The
-newest ``WINDOW_S`` seconds stay in memory and may still be corrected; the file follows within ``FLUSH_S``, its
-header naming what is written, so that a recording whose process is killed can be read up to the last half second.
+Where sound belongs is :mod:`archive.track`'s business; this module keeps the clock and the file. The newest
+``WINDOW_S`` seconds stay in memory and may still be corrected; the file follows within ``FLUSH_S`` and says how much of
+it is written, so that a recording whose process is killed can be read up to the last half second.
+
+The file is a WAV file, or, where its name ends in ``.cgr``, an encrypted one (:mod:`archive.encrypted`), with its
+wrapped key beside it (``.key``) until the archive takes the key into the database.
 """
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import threading
@@ -14,11 +18,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
-from archive.errors import RecordingError, one_line
+from archive import encrypted, keyfile
+from archive.errors import ArchiveError, RecordingError, one_line
+from archive.keys import DataKey, MasterKeys, master_keys
+from archive.layout import ENCRYPTED_SUFFIX
 from archive.track import TOLERANCE, Pcm16, Timeline
 from archive.wav import FRAME_BYTES, HEADER_BYTES, MAX_FRAMES, RATE, header
 
@@ -32,6 +39,53 @@ _CHANNEL = {"borrower": 0, "agent": 1}
 _log = logging.getLogger(__name__)
 
 
+class _File(Protocol):
+    """How sound gets into a file. ``write`` raises ``OSError``."""
+
+    def write(self, start: int, data: bytes, end: int) -> None:
+        """Put ``data`` at frame ``start``; the recording has ``end`` frames by now."""
+
+    def finish(self, frames: int) -> None:
+        """The recording is over, after ``frames`` frames; the descriptor is still open."""
+
+
+class _Wav:
+    def __init__(self, fd: int) -> None:
+        self._fd, self._named = fd, 0
+        _write_all(fd, header(0), 0)
+
+    def write(self, start: int, data: bytes, end: int) -> None:
+        _write_all(self._fd, data, HEADER_BYTES + start * FRAME_BYTES)
+        # Silence up to now costs no blocks: the file is extended with a hole, which reads as zeros.
+        if os.fstat(self._fd).st_size < HEADER_BYTES + end * FRAME_BYTES:
+            os.ftruncate(self._fd, HEADER_BYTES + end * FRAME_BYTES)
+        if end > self._named:  # the header names only what is there
+            _write_all(self._fd, header(end), 0)
+            self._named = end
+
+    def finish(self, frames: int) -> None:
+        if os.fstat(self._fd).st_size > HEADER_BYTES + frames * FRAME_BYTES:
+            os.ftruncate(self._fd, HEADER_BYTES + frames * FRAME_BYTES)
+
+
+class _Encrypted:
+    def __init__(self, fd: int, path: Path, keys: MasterKeys) -> None:
+        data_key, self._key = DataKey.make(keys)
+        self._path = path
+        keyfile.write(keyfile.beside(path), data_key)  # before any sound: what nobody can open is not recorded
+        self._log = encrypted.LogWriter(fd, data_key.file_id, self._key, _write_all)
+
+    def write(self, start: int, data: bytes, end: int) -> None:
+        self._log.write(start, data, end)
+
+    def finish(self, frames: int) -> None:
+        """Best effort: a log that cannot be sealed now (the disk is full) is as good, and sealed some other time."""
+        try:
+            encrypted.seal(self._path, self._key)
+        except ArchiveError as e:
+            _log.warning("%s", e)
+
+
 class Recorder:
     """Writes ``path``: left the borrower, right the agent, 8 kHz, 16 bit.
 
@@ -43,7 +97,10 @@ class Recorder:
     A disk that fails (full, for one) does not raise: ``error`` is set, ``on_error`` (which must not raise) is
     called once, from the thread that found out, what is written stays readable, and writing is tried again at
     every flush; what could not be written in time is silence then. Raises ``RecordingError`` where the file
-    cannot be created; a recording that exists is never overwritten.
+    cannot be created; a recording that exists is never overwritten. ``keys`` (default: those of the environment)
+    matter to an encrypted recording alone; ``KeyProblem`` where there are none.
+
+    While it is open, the recording is locked (``flock``): what is still being written is not sealed.
     """
 
     def __init__(
@@ -54,7 +111,13 @@ class Recorder:
         start: float | None = None,
         background: bool = True,
         on_error: Callable[[RecordingError], None] | None = None,
+        keys: MasterKeys | None = None,
     ) -> None:
+        encrypts = path.suffix == ENCRYPTED_SUFFIX
+        if encrypts and keys is None:
+            keys = master_keys()
+        if encrypts and keys is None:
+            raise RecordingError(f"cannot record to {path}: there is no key to encrypt it with")
         self.path = path
         self.error: RecordingError | None = None
         self._clock, self._start = clock, clock() if start is None else start
@@ -71,10 +134,14 @@ class Recorder:
         except OSError as e:
             raise RecordingError(f"cannot record to {path}: {e.strerror or one_line(e)}") from e
         try:
-            _write_all(self._fd, header(0), 0)
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file: _File = _Encrypted(self._fd, path, keys) if encrypts and keys is not None else _Wav(self._fd)
         except OSError as e:
             os.close(self._fd)
             raise RecordingError(f"cannot record to {path}: {e.strerror or one_line(e)}") from e
+        except ArchiveError:
+            os.close(self._fd)
+            raise
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True) if background else None
         if self._thread is not None:
             self._thread.start()
@@ -145,8 +212,7 @@ class Recorder:
                 end = max(now, begun, self._timeline.cursor(0))
             self._flush(max(end, self._written), sync=True)
             try:
-                if os.fstat(self._fd).st_size > HEADER_BYTES + self._written * FRAME_BYTES:
-                    os.ftruncate(self._fd, HEADER_BYTES + self._written * FRAME_BYTES)
+                self._file.finish(self._written)
             except OSError as e:
                 self._fail(e)
             finally:
@@ -166,7 +232,7 @@ class Recorder:
             self.flush()
 
     def _flush(self, end: int, *, sync: bool) -> None:
-        """Write the changed frames before ``end``, extend the file to it, then let the header name them."""
+        """Write the changed frames before ``end`` and extend the recording to it."""
         self._flushed_at = self._clock()
         end = min(end, MAX_FRAMES)
         line = self._timeline
@@ -175,13 +241,8 @@ class Recorder:
             data = line.copy(start, min(end, max(line.end, self._written))).astype("<i2", copy=False).tobytes()
             line.clean(max(start, end))
         try:
-            _write_all(self._fd, data, HEADER_BYTES + start * FRAME_BYTES)
-            # Silence up to now costs no blocks: the file is extended with a hole, which reads as zeros.
-            if os.fstat(self._fd).st_size < HEADER_BYTES + end * FRAME_BYTES:
-                os.ftruncate(self._fd, HEADER_BYTES + end * FRAME_BYTES)
-            if end != self._written:
-                _write_all(self._fd, header(max(end, self._written)), 0)
-                self._written = max(end, self._written)
+            self._file.write(start, data, end)
+            self._written = max(end, self._written)
             if sync:
                 os.fdatasync(self._fd)
                 self._synced_at = self._clock()

@@ -8,17 +8,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from archive import journal
+from archive import encrypted, journal, keyfile
+from archive.audio_file import Recording, open_file
 from archive.database import Database
 from archive.errors import ArchiveError
-from archive.layout import CallFiles, Layout
+from archive.keys import master_keys
+from archive.layout import ENCRYPTED_SUFFIX, CallFiles
 from archive.liveness import if_dead
 from archive.repository import CallRepository
-from archive.wav import repair
+from archive.sealing import seal_call
+from archive.store import Store
+from archive.wav import RATE, repair
 from archive.writer import ResponseGaps, utc_now
 
 LONGEST_CALL = timedelta(days=1)
 """No call lasts longer."""
+SEAL_AT_ONCE = 200
+"""Calls without a seal that one recovery seals at most; ``callgate archive reprocess`` seals the rest."""
 _log = logging.getLogger(__name__)
 
 
@@ -33,14 +39,18 @@ class Recovered:
 def recover(database: Database, folder: Path) -> Sequence[Recovered]:
     """Bring in order what crashed processes left in the archive whose home is ``folder``.
 
-    Journals are brought into the database, the headers of recordings that were cut off are mended, and live
-    calls without a process become interrupted, ended at their last recorded moment. Calls that are live in this
-    or another process are left alone, so this may run at any time. One call's failure is logged and does not
-    keep the others waiting. Raises ``ArchiveError`` where the database cannot be read.
+    Journals are brought into the database, recordings that were cut off are mended, live calls without a process
+    become interrupted, ended at their last recorded moment, and calls that were never sealed are sealed. Calls that
+    are live in this or another process are left alone, so this may run at any time. One call's failure is logged and
+    does not keep the others waiting. Raises ``ArchiveError`` where the database cannot be read.
     """
-    layout = Layout(folder)
+    store = Store.from_environment(folder)
+    layout = store.layout
     with database.read() as session:
-        live = [(c.id, layout.call(c.id, c.started_at)) for c in CallRepository(session).calls(status="live")]
+        live = [
+            (c.id, layout.call(c.id, c.started_at, encrypted=(c.recording or "").endswith(ENCRYPTED_SUFFIX)))
+            for c in CallRepository(session).calls(status="live")
+        ]
     files = {call_files.folder: (call_id, call_files) for call_id, call_files in live}
     for path in sorted(layout.calls.glob("*/*/journal.jsonl")):
         files.setdefault(path.parent, (path.parent.name, CallFiles(path.parent)))
@@ -53,7 +63,28 @@ def recover(database: Database, folder: Path) -> Sequence[Recovered]:
         else:
             if found is not None:
                 recovered.append(found)
+    seal_missing(database, store, SEAL_AT_ONCE)
     return recovered
+
+
+def seal_missing(database: Database, store: Store, limit: int) -> tuple[int, int]:
+    """Seal up to ``limit`` calls that have ended and were not; returns how many were, and how many cannot be.
+
+    A failure is logged and does not keep the others waiting.
+    """
+    with database.read() as session:
+        calls = [(c.id, store.layout.call(c.id, c.started_at)) for c in CallRepository(session).unsealed(limit)]
+    sealed = failed = 0
+    for call_id, files in calls:
+        if files.journal.exists():
+            continue  # rows are missing from the database, and its recovery told so
+        try:
+            seal_call(database, store, call_id)
+            sealed += 1
+        except ArchiveError as e:
+            _log.warning("call %s is not sealed yet: %s", call_id, e)
+            failed += 1
+    return sealed, failed
 
 
 def _recover(database: Database, call_id: str, files: CallFiles) -> Recovered | None:
@@ -64,9 +95,18 @@ def _recover(database: Database, call_id: str, files: CallFiles) -> Recovered | 
         if not dead:
             return None
         journal.replay(database, files.journal)
-        seconds = repair(files.recording) if files.recording.exists() else None
+        seconds = _mend(files) if files.recording.exists() else None
         _interrupt(database, call_id)
         return Recovered(call_id, seconds)
+
+
+def _mend(files: CallFiles) -> float:
+    if not files.encrypted:
+        return repair(files.recording)
+    key = keyfile.read(files.key).open(master_keys())
+    encrypted.seal(files.recording, key)
+    with Recording(open_file(files.recording), str(files.recording), lambda _: key) as recording:
+        return recording.frames / RATE
 
 
 def _interrupt(database: Database, call_id: str, *, older_than: timedelta = timedelta(0)) -> bool:
@@ -80,4 +120,5 @@ def _interrupt(database: Database, call_id: str, *, older_than: timedelta = time
         gaps = ResponseGaps.of(repository.response_gaps(call_id))
         ended = repository.last_moment(call_id) or call.answered_at or call.started_at
         repository.update_call(call_id, {"status": "interrupted", "ended_at": ended, **gaps.columns()})
+        repository.audit.append("call.ended", subject=call_id, status="interrupted", disposition=None)
         return True

@@ -1,4 +1,4 @@
-"""Every query of the archive. Methods run inside the caller's unit of work; nothing here commits."""
+"""Reading and writing single calls. Methods run inside the caller's unit of work; nothing here commits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from archive.models import Base, Call, Event, Flag, Status, Turn, VerdictRow
+from archive.audit import AuditLog
+from archive.models import Base, Call, Event, Flag, Peaks, RecordingRow, Status, Summary, Turn, VerdictRow
 
 RECORDS: Mapping[str, type[Base]] = {
     "verdicts": VerdictRow,
@@ -25,9 +26,27 @@ class CallRepository:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self.audit = AuditLog(session)
 
     def add_call(self, values: Mapping[str, Any]) -> None:
         self._session.execute(sa.insert(Call), [dict(values)])
+
+    def recording(self, call_id: str) -> RecordingRow | None:
+        """The call's recording, once the call is sealed."""
+        return self._session.get(RecordingRow, call_id)
+
+    def peaks(self, call_id: str) -> Peaks | None:
+        return self._session.get(Peaks, call_id)
+
+    def unsealed(self, limit: int) -> Sequence[Call]:
+        """Calls that have ended and were never sealed, latest first."""
+        found = (
+            sa.select(Call)
+            .outerjoin(Summary, Summary.call_id == Call.id)
+            .where(Call.status != "live", Summary.call_id.is_(None))
+            .order_by(Call.started_at.desc())
+        )
+        return self._session.scalars(found.limit(limit)).all()
 
     def add_records(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows of one kind. ``table`` is a key of ``RECORDS``; every row carries ``call_id`` and ``seq``."""

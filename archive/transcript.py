@@ -13,7 +13,7 @@ from typing import Any
 
 from archive.database import Database
 from archive.errors import ArchiveError, one_line
-from archive.layout import Layout
+from archive.layout import ENCRYPTED_SUFFIX, Layout
 from archive.models import Call
 from archive.repository import CallRepository
 
@@ -94,7 +94,8 @@ def as_text(document: dict[str, Any]) -> str:
 def write_transcript(database: Database, folder: Path, call_id: str) -> dict[str, Any]:
     """Write ``transcript.json`` and ``transcript.txt`` beside the recording; returns the document.
 
-    Each file is replaced as a whole, so that a reader never sees half of one. Raises ``ArchiveError``.
+    Each file is replaced as a whole, so that a reader never sees half of one. Beside an encrypted recording nothing
+    is written: the words would lie there in the clear. Raises ``ArchiveError``.
     """
     document = read_call(database, folder, call_id)
     with database.read() as session:
@@ -102,6 +103,9 @@ def write_transcript(database: Database, folder: Path, call_id: str) -> dict[str
         if call is None:
             raise ArchiveError(f"the archive has no call {call_id!r}")
         files = Layout(folder).call(call.id, call.started_at)
+        encrypted = call.recording is not None and call.recording.endswith(ENCRYPTED_SUFFIX)
+    if encrypted:
+        return document
     _replace(files.transcript_json, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     _replace(files.transcript_text, as_text(document))
     return document

@@ -29,11 +29,14 @@ from archive import journal
 from archive.commit_queue import queue_of
 from archive.database import Database
 from archive.errors import ArchiveError
-from archive.layout import CallFiles, Layout, private_folder
+from archive.keys import master_keys
+from archive.layout import CallFiles, private_folder
 from archive.liveness import CallLock
 from archive.models import Severity, Who
 from archive.operations import Operation
-from archive.repository import RECORDS
+from archive.repository import RECORDS, CallRepository
+from archive.sealing import seal_call
+from archive.store import Store
 from archive.types import clean_json
 
 _log = logging.getLogger(__name__)
@@ -46,13 +49,15 @@ def utc_now() -> datetime:
 @dataclass(frozen=True, slots=True)
 class NewCall:
     """What is known of a call when it begins. Moments are aware; ``models`` maps a role (``asr``, ``intent``,
-    ``voice`` …) to the id of the model in it."""
+    ``voice`` …) to the id of the model in it. ``person_id`` is a pseudonym, the same in all calls to a person."""
 
     lang: Lang
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     scenario: str | None = None
     campaign: str | None = None
     case_id: str | None = None
+    person_id: str | None = None
+    stage: str | None = None
     script_id: str | None = None
     script_hash: str | None = None
     policy: str | None = None
@@ -103,17 +108,18 @@ class CallArchive:
     def __init__(
         self,
         database: Database,
-        layout: Layout,
+        files: CallFiles,
+        store: Store,
         call: NewCall,
         lock: CallLock,
         clock: Callable[[], float],
         on_error: Callable[[ArchiveError], None] | None,
     ) -> None:
         self.call_id = str(uuid.UUID(call.id))
-        self.files: CallFiles = layout.call(call.id, call.started_at)
+        self.files = files
         self.error: ArchiveError | None = None
         self._database, self._clock, self._on_error, self._live = database, clock, on_error, lock
-        self._queue = queue_of(database)
+        self._queue, self._store = queue_of(database), store
         self._zero = clock()
         self._lock = threading.Lock()
         self._seq = dict.fromkeys(RECORDS, 0)
@@ -134,23 +140,27 @@ class CallArchive:
     ) -> CallArchive:
         """Enter the call as live and make its folder under the archive's home ``folder``.
 
-        Waits for one commit. Raises ``ArchiveError`` where the call cannot be archived: it must not be made then.
+        Waits for one commit. The recording is to be encrypted where the environment names a master key
+        (:mod:`archive.keys`). Raises ``ArchiveError`` where the call cannot be archived: it must not be made then.
         """
-        layout = Layout(folder)
-        files = layout.call(call.id, call.started_at)
+        store = Store.from_environment(folder)
+        layout = store.layout
+        files = layout.call(call.id, call.started_at, encrypted=master_keys() is not None)
         new = not files.folder.exists()
         private_folder(files.folder)
         lock = CallLock.acquire(files.lock)
         if lock is None:
             raise ArchiveError(f"the call {call.id} is already live")
         try:
-            values = {
+            values: dict[str, Any] = {
                 "id": str(uuid.UUID(call.id)),
                 "lang": call.lang,
                 "status": "live",
                 "scenario": call.scenario,
                 "campaign": call.campaign,
                 "case_id": call.case_id,
+                "person_id": call.person_id,
+                "stage": call.stage,
                 "script_id": call.script_id,
                 "script_hash": call.script_hash,
                 "policy": call.policy,
@@ -160,14 +170,19 @@ class CallArchive:
                 "recording": layout.relative(files.recording),
                 "response_gap_n": 0,
             }
-            queue_of(database).write(lambda calls: calls.add_call(values))
+
+            def enter(calls: CallRepository) -> None:
+                calls.add_call(values)
+                calls.audit.append("call.began", subject=values["id"], lang=call.lang, script=call.script_hash)
+
+            queue_of(database).write(enter)
         except ArchiveError:
             lock.release()
             if new:
                 with contextlib.suppress(OSError):  # the call never was: an empty folder would only puzzle people
                     files.folder.rmdir()
             raise
-        return cls(database, layout, call, lock, clock, on_error)
+        return cls(database, files, store, call, lock, clock, on_error)
 
     @property
     def now(self) -> float:
@@ -340,10 +355,11 @@ class CallArchive:
         return done.wait(timeout)
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Wait until all is on the disk, bring the journal home if there is one, let go of the call.
+        """Wait until all is on the disk, bring the journal home if there is one, let go of the call and seal it.
 
         A call that was not finished is entered as interrupted. Returns false if that took longer than
-        ``timeout``; it goes on in the background then. Never raises: see ``error``.
+        ``timeout``; it goes on in the background then. Never raises: see ``error``. A call that cannot be sealed now
+        (its recording is still being written, say) is sealed by the next :func:`archive.recovery.recover`.
         """
         self._end({"status": "interrupted"})
         done = threading.Event()
@@ -357,7 +373,10 @@ class CallArchive:
                 return True
             self._closed = True
         self._queue.then(settle)
-        return done.wait(timeout)
+        if not done.wait(timeout):
+            return False
+        self._seal()
+        return True
 
     def __enter__(self) -> CallArchive:
         return self
@@ -393,6 +412,14 @@ class CallArchive:
                 _log.error("call %s: its journal stays beside the recording: %s", self.call_id, e)
         self._live.release()
 
+    def _seal(self, why: str | None = None) -> None:
+        if self._spilled and self.files.journal.exists():
+            return  # rows are missing from the database
+        try:
+            seal_call(self._database, self._store, self.call_id, why=why)
+        except ArchiveError as e:
+            _log.warning("call %s is not sealed yet: %s", self.call_id, e)
+
     def _end(self, values: dict[str, Any]) -> None:
         with self._lock:
             if self._finished:
@@ -407,6 +434,9 @@ class CallArchive:
             seq = self._seq[table]
             self._seq[table] += 1
             self._submit(table, {"call_id": self.call_id, "seq": seq, "recorded_at": utc_now(), **values})
+            late = self._closed
+        if late:
+            self._queue.then(lambda: self._seal("a row came after the end"))
         return seq
 
     def _submit(self, table: str, values: dict[str, Any]) -> None:

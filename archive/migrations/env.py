@@ -1,15 +1,14 @@
-"""Alembic's entry point. The caller passes an open connection in ``config.attributes``; its transaction is the
-migration's, so a migration happens whole or not at all."""
+"""Alembic's entry point for every history in the archive's database. The caller passes an open connection and the
+history's version table in ``config.attributes``; its transaction is the migration's, so a migration happens whole or
+not at all."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from archive.models import Base
-
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
+    version_table=context.config.attributes["version_table"],
     render_as_batch=True,
     transactional_ddl=True,
 )

@@ -44,7 +44,8 @@ def test_opening_makes_the_folder_and_the_schema(home: Path) -> None:
     url = Layout(home / "deep" / "er").database_url
     database = open_database(url)
     with database.engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        options = {"include_name": lambda name, kind, _: kind != "table" or not name.startswith("call_fts")}
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata) == []
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
@@ -225,12 +226,12 @@ def test_the_schema_refuses_what_cannot_be(database: Database, values: dict[str,
 
 def test_rows_belong_to_a_call_that_exists(database: Database) -> None:
     row = {"call_id": CALL_ID, "seq": 0, "at": 0.0, "recorded_at": MOMENT, "kind": "x", "payload": {}}
-    with pytest.raises(DatabaseError, match="FOREIGN KEY"), database.write() as session:
+    with pytest.raises(DatabaseError, match=r"(?i)foreign key"), database.write() as session:
         CallRepository(session).add_records("events", [row])
     with database.write() as session:
         CallRepository(session).add_call(call_values())
         CallRepository(session).add_records("events", [row])
-    with pytest.raises(DatabaseError, match="UNIQUE"), database.write() as session:
+    with pytest.raises(DatabaseError, match=r"(?i)unique"), database.write() as session:
         CallRepository(session).add_records("events", [row])
 
 
