@@ -1,12 +1,14 @@
 """Hear: from the line's audio to turns of text.
 
-Silero scores 32 ms windows, the endpointer decides where a turn begins and ends, and the recogniser is already
-at work while the person pauses: when the pause turns out to be the end, the text is there.
+Silero scores 32 ms windows, the endpointer decides where a turn begins and pauses, and in every pause the recogniser
+is already at work (``agent.guessing``): what the words and the voice say of the turn decides how much silence ends
+it, and when it ends, the text is there.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,20 +16,27 @@ from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.frames.frames import CancelFrame, EndFrame, Frame, InputAudioRawFrame, StartFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from agent import smart_turn
 from agent.clock import CallClock
-from agent.events import Expects, Heard, Lang, Span, Word
+from agent.events import Heard, Lang, Span, Word
 from agent.frames import (
     BargeInFrame,
     CallerStartedFrame,
     EventFrame,
+    FlagFrame,
+    GuessFrame,
     HeardFrame,
     LineStartedFrame,
     ListenFrame,
     NotHeardFrame,
     SpokenFrame,
 )
-from asr.endpointing import Endpointer, Pause, SpeechStarted, TurnEnded
+from agent.guessing import Failed, Guess, Guesser, Text
+from agent.talking_over import TalkOver
+from asr.endpointing import Endpointer, Event, Pause, SpeechResumed, SpeechStarted, TurnEnded
+from asr.guards import turn_doubt
 from asr.transcriber import Transcriber, Transcription
+from asr.turns import TurnModel, TurnPolicy
 from audio.g711 import Floats, Pcm16, to_float
 from audio.telephone import RATE
 
@@ -38,22 +47,14 @@ POST_ROLL = 0.15
 """Seconds kept before and after what the endpointer calls speech: soft onsets and releases are words too."""
 KEEP = 30.0
 """Seconds of audio kept for turns still being spoken."""
-BARGE_IN = 0.35
-"""Seconds of speech over the agent before it is meant: shorter is a cough or a back-channel."""
-MIN_CONFIDENCE = 0.35
-"""Below this the text is a guess, and the agent asks again."""
-
-# How long a pause ends a turn, by what was asked: a yes is over at once, digits come in groups.
-PATIENCE: dict[Expects | None, float] = {
-    None: 0.55,
-    "yes_no": 0.42,
-    "identity": 0.42,
-    "date": 0.5,
-    "amount": 0.5,
-    "date_amount": 0.55,
-    "digits": 0.6,
-    "open": 0.55,
-}
+STALL = 0.2
+"""Seconds without audio in the middle of a turn from which the line counts as silent: packets come in bursts, and
+some trunks send none while nobody speaks."""
+TICK = 0.05
+DECODE_LIMIT = 12.0
+"""Seconds after a turn's end from which its text is no longer waited for."""
+SHORT = 0.4
+"""Seconds: a shorter sound without believable words was a cough, not something to be asked about."""
 
 
 @dataclass(slots=True)
@@ -61,31 +62,49 @@ class _Turn:
     start: float
     end: float
     audio: Floats
-    text: asyncio.Task[Transcription]
+    text: asyncio.Task[Text]
 
 
 class Hear(FrameProcessor):
     """Audio frames in; ``HeardFrame``, ``NotHeardFrame``, ``CallerStartedFrame`` and ``BargeInFrame`` out."""
 
-    def __init__(self, transcriber: Transcriber, clock: CallClock, lang: Lang) -> None:
+    def __init__(
+        self,
+        transcriber: Transcriber,
+        clock: CallClock,
+        lang: Lang,
+        *,
+        hotwords: str | None = None,
+        turn_model: Callable[[], TurnModel] | None = smart_turn.shared,
+        policy: TurnPolicy | None = None,
+    ) -> None:
+        """``lang`` is the script's. ``hotwords``: phrases of this call to expect, for models that take prompts.
+        ``turn_model`` is called in a thread; with ``None`` the words and the clock alone end turns.
+        """
         super().__init__(name="hear")
-        self._transcriber = transcriber
         self._clock = clock
         self._lang: Lang = lang
         self._vad = SileroVADAnalyzer(sample_rate=RATE)
         self._vad.set_sample_rate(RATE)
-        self._endpointer = Endpointer(patience=PATIENCE[None])
+        policy = policy or TurnPolicy()
+        self._endpointer = Endpointer(patience=policy.blind)
+        self._guesser = Guesser(
+            transcriber, lang, self.create_task, model=turn_model, policy=policy, hotwords=hotwords
+        )  # fmt: skip
+        self._turn_model = turn_model
         self._pending = np.zeros(0, np.int16)
         self._kept = np.zeros(0, np.int16)
         self._kept_from = 0  # index of the first kept sample since the first one received
         self._zero: float | None = None  # call time of sample 0
+        self._arrived = 0.0  # call time of the last audio
         self._fed = 0
-        self._speech_since: float | None = None
-        self._barged = False
-        self._agent_speaking = False
-        self._speculation: tuple[float, asyncio.Task[Transcription]] | None = None
+        self._turn_start = 0.0
+        self._over = TalkOver()
+        self._sounding: list[object] = []  # lines begun and not yet reported: the next may begin before the report
+        self._guess: Guess | None = None
+        self._foreign_turns = 0
         self._turns: asyncio.Queue[_Turn] = asyncio.Queue()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
@@ -93,14 +112,17 @@ class Hear(FrameProcessor):
             await self._listen(np.frombuffer(frame.audio, np.int16))
             return  # sound ends here: nothing downstream may hear or echo it
         if isinstance(frame, LineStartedFrame):
-            self._agent_speaking = True
+            self._sounding.append(frame.line)
+            self._over.new_line()
         elif isinstance(frame, SpokenFrame):
-            self._agent_speaking = False
+            self._sounding = [line for line in self._sounding if line is not frame.line]
         elif isinstance(frame, ListenFrame):
-            self._endpointer.set_patience(PATIENCE[frame.expects])
+            self._guesser.expects = frame.expects
         await self.push_frame(frame, direction)
         if isinstance(frame, StartFrame):
-            self._task = self.create_task(self._deliver())
+            self._tasks = [self.create_task(self._deliver()), self.create_task(self._watch())]
+            if self._turn_model is not None:
+                self._tasks.append(self.create_task(self._warm_up(self._turn_model)))
         elif isinstance(frame, EndFrame | CancelFrame):
             await self._stop()
 
@@ -109,45 +131,41 @@ class Hear(FrameProcessor):
         await super().cleanup()  # type: ignore[no-untyped-call]
 
     async def _stop(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             await self.cancel_task(task)
 
+    async def _warm_up(self, turn_model: Callable[[], TurnModel]) -> None:
+        await asyncio.to_thread(turn_model)
+
+    # the stream ------------------------------------------------------------------------------------------------
+
     async def _listen(self, pcm: Pcm16) -> None:
+        now = self._arrived = self._clock.now()
         if self._zero is None:
-            self._zero = self._clock.now() - len(pcm) / RATE
+            self._zero = now - len(pcm) / RATE
         received = self._fed + len(self._pending) + len(pcm)
-        drift = self._clock.now() - (self._zero + received / RATE)
+        drift = now - (self._zero + received / RATE)
         if abs(drift) > 0.1:  # a gap or burst on the line: follow the wall clock, not the sample count
             self._zero += drift
         self._pending = np.concatenate([self._pending, pcm])
         while len(self._pending) >= WINDOW:
             window, self._pending = self._pending[:WINDOW], self._pending[WINDOW:]
-            await self._score(window)
+            self._keep(window)
+            await self._take(self._endpointer.feed(float(np.squeeze(self._vad.voice_confidence(window.tobytes())))))
 
-    async def _score(self, window: Pcm16) -> None:
-        self._keep(window)
-        probability = float(np.squeeze(self._vad.voice_confidence(window.tobytes())))
-        for event in self._endpointer.feed(probability):
-            if isinstance(event, SpeechStarted):
-                self._speech_since = event.at
-                self._barged = False
-                await self.push_frame(CallerStartedFrame(self._call_time(event.at)))
-            elif isinstance(event, Pause):
-                self._speculate(event.start, event.at)
-            elif isinstance(event, TurnEnded):
-                self._speech_since = None
-                self._end_turn(event.start, event.end)
-        now = self._fed / RATE
-        if (
-            self._agent_speaking
-            and not self._barged
-            and self._speech_since is not None
-            and self._endpointer.speaking
-            and now - self._speech_since >= BARGE_IN
-        ):
-            self._barged = True
-            await self.push_frame(BargeInFrame(self._clock.now()))
+    async def _watch(self) -> None:
+        """A clock of its own: where no audio comes, no frame would ever end the turn."""
+        while True:
+            await asyncio.sleep(TICK)
+            now = self._clock.now()
+            if self._zero is None or not self._endpointer.in_turn or now - self._arrived < STALL:
+                continue
+            self._pending = self._pending[:0]
+            silent = np.zeros(WINDOW, np.int16)
+            while self._endpointer.in_turn and self._zero + (self._fed + WINDOW) / RATE <= now:
+                self._keep(silent)
+                await self._take(self._endpointer.feed(0.0))
 
     def _keep(self, window: Pcm16) -> None:
         self._kept = np.concatenate([self._kept, window])
@@ -165,35 +183,108 @@ class Hear(FrameProcessor):
         last = max(first, int((end + POST_ROLL) * RATE) - self._kept_from)
         return to_float(self._kept[first:last])
 
-    def _decode(self, audio: Floats) -> asyncio.Task[Transcription]:
-        return self.create_task(asyncio.to_thread(self._transcriber.transcribe, audio, RATE, self._lang))
+    # turns -----------------------------------------------------------------------------------------------------
 
-    def _speculate(self, start: float, at: float) -> None:
-        self._speculation = (at, self._decode(self._cut_out(start, at)))
+    async def _take(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if isinstance(event, SpeechStarted):
+                self._turn_start = event.at
+                self._over.began(event.at)
+                await self.push_frame(CallerStartedFrame(self._call_time(event.at)))
+            elif isinstance(event, Pause):
+                audio = self._cut_out(event.start, event.at)
+                self._guess = self._guesser.guess(event.at, audio, self._guessed, self._decided)
+            elif isinstance(event, SpeechResumed):
+                self._over.began(event.at)
+                self._drop_guess()
+            else:
+                self._end_turn(event)
+        await self._notice_talking_over()
 
-    def _end_turn(self, start: float, end: float) -> None:
-        audio = self._cut_out(start, end)
-        speculation, self._speculation = self._speculation, None
-        # The guess stands if nothing was said after it: the turn ends where the pause began.
-        task = speculation[1] if speculation and abs(speculation[0] - end) < 0.05 else self._decode(audio)
-        self._turns.put_nowait(_Turn(self._call_time(start), self._call_time(end), audio, task))
+    def _drop_guess(self) -> None:
+        guess, self._guess = self._guess, None
+        if guess is not None:
+            guess.dropped = True
+
+    async def _guessed(self, guess: Guess, text: Transcription) -> None:
+        """The words of a pause are known: understanding may begin, and talking over the agent may prove meant."""
+        if self._sounding and self._over.meant_by(text):
+            await self._barge_in()
+        span = Span(self._call_time(self._turn_start), self._call_time(guess.at))
+        await self.push_frame(GuessFrame(Heard(text.text, text.lang, span, (), text.confidence), guess.audio))
+
+    def _decided(self, guess: Guess, patience: float) -> None:
+        if guess is self._guess:
+            for event in self._endpointer.allow(patience):
+                assert isinstance(event, TurnEnded)
+                self._end_turn(event)
+
+    def _end_turn(self, turn: TurnEnded) -> None:
+        self._over.ended()
+        audio = self._cut_out(turn.start, turn.end)
+        guess, self._guess = self._guess, None
+        if guess is not None and guess.text is not None and abs(guess.at - turn.end) < 0.01:
+            text, audio = guess.text, guess.audio  # nothing was said after it
+        else:
+            if guess is not None:
+                guess.dropped = True
+            text = self._guesser.hear(audio)
+        self._turns.put_nowait(_Turn(self._call_time(turn.start), self._call_time(turn.end), audio, text))
+
+    # talking over the agent --------------------------------------------------------------------------------------
+
+    async def _notice_talking_over(self) -> None:
+        if not self._sounding or not self._endpointer.speaking:
+            return
+        now = self._fed / RATE
+        if self._over.meant_at(now):
+            await self._barge_in()
+        elif self._over.wants_words(now) and not self._guesser.busy:
+            self._over.asked(now)
+            self.create_task(self._ask_for_words(self._guesser.hear(self._cut_out(self._turn_start, now))))
+
+    async def _ask_for_words(self, words: asyncio.Task[Text]) -> None:
+        text = await words
+        if isinstance(text, Transcription) and self._sounding and self._over.meant_by(text):
+            await self._barge_in()
+
+    async def _barge_in(self) -> None:
+        self._over.told()
+        await self.push_frame(BargeInFrame(self._clock.now()))
+
+    # delivery ----------------------------------------------------------------------------------------------------
 
     async def _deliver(self) -> None:
         while True:
             turn = await self._turns.get()
             span = Span(turn.start, turn.end)
-            try:
-                result = await turn.text
-            except Exception as e:  # the recogniser is a foreign library: whatever it throws ends this turn only
-                await self.push_frame(EventFrame("hearing_failed", {"error": type(e).__name__}))
+            await asyncio.wait({turn.text}, timeout=DECODE_LIMIT)
+            result = turn.text.result() if turn.text.done() and not turn.text.cancelled() else Failed("TimeoutError")
+            if not isinstance(result, Transcription):
+                error = result.error if result is not None else "Dropped"
+                await self.push_frame(EventFrame("hearing_failed", {"error": error}))
                 await self.push_frame(NotHeardFrame(span, "recogniser failed"))
                 continue
-            if not result.text.strip() or result.confidence < MIN_CONFIDENCE:
-                await self.push_frame(NotHeardFrame(span, "no words" if not result.text.strip() else "unsure"))
+            doubt = turn_doubt(result, len(turn.audio) / RATE)
+            if doubt is not None:
+                unsaid = doubt in ("silence", "phantom") and span.duration < SHORT
+                await self.push_frame(NotHeardFrame(span, "no words" if unsaid else doubt))
                 continue
+            await self._note_language(result.lang)
             words = tuple(
                 Word(w.text, turn.start - PRE_ROLL + w.start, turn.start - PRE_ROLL + w.end, w.probability)
                 for w in result.words
             )
-            heard = Heard(result.text, self._lang, span, words, result.confidence)
-            await self.push_frame(HeardFrame(heard, turn.audio))
+            heard = Heard(result.text, result.lang, span, words, result.confidence)
+            await self.push_frame(HeardFrame(heard, turn.audio, self._foreign_turns))
+
+    async def _note_language(self, lang: Lang) -> None:
+        """Count turns in another language than the script's; from the second in a row on it is expected first."""
+        self._foreign_turns = self._foreign_turns + 1 if lang != self._lang else 0
+        if self._foreign_turns >= 2 or lang == self._lang:
+            self._guesser.lang = lang
+        if self._foreign_turns in (1, 2):
+            kind = "other_language_heard" if self._foreign_turns == 1 else "language_changed"
+            await self.push_frame(EventFrame(kind, {"script": self._lang, "heard": lang}))
+        if self._foreign_turns == 2:
+            await self.push_frame(FlagFrame(f"the person speaks {lang}, the script {self._lang}", "medium"))

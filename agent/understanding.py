@@ -1,4 +1,8 @@
-"""Understand: what the person meant, read against what the agent had asked."""
+"""Understand: what the person meant, read against what the agent had asked.
+
+A person who keeps to another language than the script's is understood in that language, and from the second such turn
+on is handed to a human: the agent can only answer in the language of its approved script.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,23 @@ from pipecat.frames.frames import Frame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from agent.clock import CallClock
-from agent.events import Expects, SlotValue, Understood
-from agent.frames import HeardFrame, ListenFrame, UnderstoodFrame
+from agent.events import Expects, Heard, Lang, SlotValue, Understood
+from agent.frames import GuessFrame, HeardFrame, ListenFrame, UnderstoodFrame
+from audio.g711 import Floats
 from audio.telephone import RATE
 from sentiment.understand import Understander, Understanding
+from sentiment.voice import VoiceBaseline
+
+FOREIGN_TURNS = 2
+"""Turns in a row in another language than the script's after which a human has to take over."""
+FOREIGN_CONFIDENCE = 0.95
+"""Confidence of that wish: nobody uttered it, but the floor of every script answers it rightly."""
+
+WEIGHTIER = frozenset(
+    {"crisis", "stop_contact", "legal_representation", "dispute_debt", "deceased_or_incapacitated", "deny_identity",
+     "third_party", "voicemail"}
+)  # fmt: skip
+"""Intents that the script must answer as such, in whatever language."""
 
 
 class Understand(FrameProcessor):
@@ -37,22 +54,43 @@ class Understand(FrameProcessor):
         self._currency = currency
         self._amount_due = amount_due
         self._expects: Expects | None = "identity"
+        self._baseline = VoiceBaseline()
+        self._ahead: tuple[tuple[str, Lang, Expects | None], asyncio.Task[Understanding]] | None = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         if isinstance(frame, ListenFrame):
             self._expects = frame.expects
-        if isinstance(frame, HeardFrame):
-            understanding = await asyncio.to_thread(self._read, frame)
+        if isinstance(frame, GuessFrame):
+            self._ahead = self._key(frame.heard), self.create_task(self._begin(frame.heard, frame.audio))
+        elif isinstance(frame, HeardFrame):
+            understanding = await self._understood(frame)
+            if understanding.voice is not None:
+                self._baseline = self._baseline.updated(understanding.voice)
             await self.push_frame(UnderstoodFrame(to_event(frame, understanding)))
         else:
             await self.push_frame(frame, direction)
 
-    def _read(self, frame: HeardFrame) -> Understanding:
+    def _key(self, heard: Heard) -> tuple[str, Lang, Expects | None]:
+        return heard.text, heard.lang, self._expects
+
+    async def _understood(self, frame: HeardFrame) -> Understanding:
+        """What was begun in the pause, if it was these very words; else from the start."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == self._key(frame.heard):
+            understanding: Understanding | None = await ahead[1]  # pipecat's tasks end with None if they fail
+            if understanding is not None:
+                return understanding
+        return await self._begin(frame.heard, frame.audio)
+
+    async def _begin(self, heard: Heard, audio: Floats) -> Understanding:
+        return await asyncio.to_thread(self._read, heard, audio)
+
+    def _read(self, heard: Heard, audio: Floats) -> Understanding:
         return self._understander.understand(
-            frame.heard.text,
-            frame.heard.lang,
-            audio=frame.audio,
+            heard.text,
+            heard.lang,
+            audio=audio,
             rate=RATE,
             today=self._today,
             time_zone=self._time_zone,
@@ -60,6 +98,7 @@ class Understand(FrameProcessor):
             expects=self._expects,
             currency=self._currency,
             amount_due=self._amount_due,
+            baseline=self._baseline,
         )
 
 
@@ -69,6 +108,8 @@ def to_event(frame: HeardFrame, u: Understanding) -> Understood:
         name: SlotValue(slot.value, slot.text, slot.start, slot.end, tuple(slot.candidates))
         for name, slot in u.slots.items()
     }
-    return Understood(
-        frame.heard, u.intent, u.confidence, tuple(u.intents), slots, u.emotion, dict(u.scores), u.arousal, u.valence
-    )
+    intents = tuple(u.intents)
+    if frame.foreign_turns >= FOREIGN_TURNS and intents[0][0] not in WEIGHTIER:
+        intents = (("request_human", FOREIGN_CONFIDENCE), *(i for i in intents if i[0] != "request_human"))
+    (intent, confidence), *_ = intents
+    return Understood(frame.heard, intent, confidence, intents, slots, u.emotion, dict(u.scores), u.arousal, u.valence)

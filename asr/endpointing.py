@@ -2,8 +2,8 @@
 
 Each call of ``feed`` brings the speech probability of the next window (Silero at 8 kHz: 256 samples). Two thresholds
 with hysteresis decide speech or silence a window; a turn begins after ``min_speech`` of speech and ends after the
-turn's patience of silence. A pause long enough to be the end, though not yet surely, is told early, so that
-recognition can start on it. All times are seconds since the first window.
+turn's patience of silence. A pause is told almost at once, so that recognition can start on it; what recognition
+finds may then change the patience of that one pause (``allow``). All times are seconds since the first window.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class EndpointerConfig:
     off: float = 0.35
     min_speech: float = 0.12
     gap: float = 0.1
-    pause: float = 0.2
+    pause: float = 0.064
     max_turn: float = 20.0
     look_back: float = 3.0
 
@@ -78,7 +78,7 @@ class EndpointerConfig:
 class Endpointer:
     """Feed it probabilities; it returns what happened. Deterministic; one object a call."""
 
-    def __init__(self, rate: int = 8000, config: EndpointerConfig | None = None, *, patience: float = 0.55) -> None:
+    def __init__(self, rate: int = 8000, config: EndpointerConfig | None = None, *, patience: float = 0.8) -> None:
         self.config = config or EndpointerConfig()
         if rate <= 0:
             raise ValueError(f"sample rate must be positive, not {rate}")
@@ -90,6 +90,7 @@ class Endpointer:
         self._voiced = 0.0  # speech in the onset so far
         self._last_voice = 0.0  # end of the last window of speech
         self._paused = False
+        self._allowed: float | None = None  # the present pause's own patience
         self._recent: list[tuple[float, float]] = []  # (probability, end) of a turn's last windows
         self.set_patience(patience)
 
@@ -105,9 +106,23 @@ class Endpointer:
 
     def set_patience(self, seconds: float) -> None:
         """How much silence ends a turn, from now on; also for a turn already open. Never below ``pause``."""
+        self._patience = self._checked(seconds)
+
+    def allow(self, seconds: float) -> list[Event]:
+        """How much silence the present pause needs to be the end; forgotten when the person goes on.
+
+        Ends the turn now if it has been silent for that long. Without effect outside a pause.
+        """
+        seconds = self._checked(seconds)
+        if self._turn is None or not self._paused:
+            return []
+        self._allowed = seconds
+        return self._end_if_due()
+
+    def _checked(self, seconds: float) -> float:
         if seconds <= 0:
             raise ValueError(f"patience must be positive, not {seconds}")
-        self._patience = max(seconds, self.config.pause)
+        return max(seconds, self.config.pause)
 
     def feed(self, probability: float) -> list[Event]:
         """Take the next window's speech probability (not a number counts as silence)."""
@@ -145,7 +160,7 @@ class Endpointer:
         if self._is_voice:
             self._last_voice = end
             resumed: list[Event] = [SpeechResumed(begin)] if self._paused else []
-            self._paused = False
+            self._paused, self._allowed = False, None
             if end - self._turn >= self.config.max_turn:
                 return [*resumed, *self._cut()]
             return resumed
@@ -154,9 +169,12 @@ class Endpointer:
         if not self._paused and silence >= self.config.pause - 1e-9:
             self._paused = True
             events.append(Pause(self._turn, self._last_voice))
-        if silence >= self._patience - 1e-9:
-            events.append(self._end(self._last_voice))
-        return events
+        return [*events, *self._end_if_due()]
+
+    def _end_if_due(self) -> list[Event]:
+        silence = self._fed * self._step - self._last_voice
+        patience = self._patience if self._allowed is None else self._allowed
+        return [self._end(self._last_voice)] if silence >= patience - 1e-9 else []
 
     def _cut(self) -> list[Event]:
         """End a turn that will not end, where it was least like speech, and go on with the rest as a new one."""
@@ -168,6 +186,6 @@ class Endpointer:
     def _end(self, at: float, forced: bool = False) -> TurnEnded:
         assert self._turn is not None
         ended = TurnEnded(self._turn, at, forced)
-        self._turn = self._onset = None
+        self._turn = self._onset = self._allowed = None
         self._paused = False
         return ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -39,6 +40,16 @@ class Transcription:
     no_speech: float
 
 
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One piece of audio to hear: the arguments of ``Transcriber.transcribe``."""
+
+    samples: Floats
+    rate: int
+    lang: Lang | None = None
+    hotwords: str | None = None
+
+
 class Transcriber(Protocol):
     """Speech to text. One object serves every call of a process, from several threads at once."""
 
@@ -50,4 +61,16 @@ class Transcriber(Protocol):
         ``lang`` None detects the language, which costs time. ``hotwords`` are phrases to expect, for models that
         take prompts. Raises ``ValueError`` for audio that is not one-dimensional, or a rate that is not positive.
         """
+        ...
+
+
+class BatchTranscriber(Transcriber, Protocol):
+    """A transcriber that decodes several utterances in one batch, each as if it were alone."""
+
+    def transcribe_all(self, utterances: Sequence[Utterance], *, batch_size: int = 16) -> list[Transcription]:
+        """What ``transcribe`` gives for each, in their order. Raises as it does."""
+        ...
+
+    def shape(self, utterance: Utterance) -> Hashable:
+        """Utterances of equal shape cost least when they are decoded together."""
         ...

@@ -3,20 +3,25 @@
 What differs from its stock ``transcribe``: the encoder's context is cut to the audio's own length (Whisper always
 encodes 30 seconds), long audio is cut at its quietest moments, and words are timed without a second pass over what
 follows the last one. Decoding is by a small beam at temperature zero, each window by itself.
+
+Several utterances can be decoded in one batch (``transcribe_all``). Context lengths are rounded up to whole steps, and
+only windows of equal context are stacked: what stands beside a window in a batch then cannot change its text.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.transcriber import Lang, ModelError, TimedWord, Transcription
+from asr.guards import Guards, doubt
+from asr.transcriber import Lang, ModelError, TimedWord, Transcription, Utterance
 from asr.windows import split
 from audio.g711 import Floats
 from audio.telephone import resample
@@ -32,6 +37,22 @@ _START = "<|startoftranscript|>"
 _RATE = 16000
 _FADE = _RATE // 200  # 5 ms: an abrupt first sample is a click over the whole band
 _SHORTEST = _RATE // 20
+_T = TypeVar("_T")
+_STEP = 1.0
+"""Seconds by which the encoder's context grows: longer steps batch better, shorter ones compute less."""
+
+
+@dataclass(slots=True)
+class _Window:
+    """One piece of an utterance, no longer than the model's context, on its way through the decoder."""
+
+    owner: int
+    features: NDArray[np.float32]
+    frames: int
+    seconds: float
+    offset: float
+    hotwords: str | None
+    heard: _Heard | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +64,6 @@ class _Heard:
     log_probability: float
     tokens: int
     no_speech: float
-
-
-@dataclass(frozen=True, slots=True)
-class Guards:
-    """When text is not believed. Values are those of Whisper's own decoder (Radford et al. 2022, section 4.5).
-
-    Text is dropped if nobody speaks with probability over ``no_speech`` and the mean log-probability is under
-    ``unsure``, if the latter is under ``garbage`` whatever else, or if the text repeats itself so that it compresses
-    by more than ``compression``.
-    """
-
-    no_speech: float = 0.6
-    unsure: float = -1.0
-    garbage: float = -1.8
-    compression: float = 2.4
 
 
 class FasterWhisper:
@@ -83,6 +89,8 @@ class FasterWhisper:
         self._takes_prompts = takes_prompts
         self._guards = guards or Guards()
         self._window = model.feature_extractor.nb_max_frames
+        self._step = max(2, round(_STEP * model.frames_per_second))
+        self._tokenizers: dict[Lang, Tokenizer] = {}
         self._longest = self._window * model.feature_extractor.time_per_frame - 0.5
 
     @classmethod
@@ -138,83 +146,125 @@ class FasterWhisper:
         self, samples: Floats, rate: int, lang: Lang | None = None, *, hotwords: str | None = None
     ) -> Transcription:
         """See ``Transcriber.transcribe``."""
-        if samples.ndim != 1:
-            raise ValueError(f"audio must be mono, one dimension, not {samples.ndim}")
-        if rate <= 0:
-            raise ValueError(f"sample rate must be positive, not {rate}")
-        audio = resample(np.nan_to_num(samples.astype(np.float32, copy=False)), rate, _RATE)
-        if len(audio) < _SHORTEST or not np.any(audio):
-            return Transcription("", lang or "zh", (), 0.0, 1.0)
-        heard: list[_Heard] = []
-        for start, end in split(audio, _RATE, self._longest):
-            window, lang = self._hear(audio[start:end], lang, hotwords, start / _RATE)
-            heard.append(window)
-        assert lang is not None
-        kept = [h for h in heard if h.text]
-        tokens = sum(h.tokens for h in kept)
-        mean = sum(h.log_probability * h.tokens for h in kept) / tokens if tokens else -math.inf
-        return Transcription(
-            text=("" if lang == "zh" else " ").join(h.text for h in kept),
-            lang=lang,
-            words=tuple(word for h in kept for word in h.words),
-            confidence=math.exp(mean),
-            no_speech=min(h.no_speech for h in heard),
-        )
+        return self.transcribe_all([Utterance(samples, rate, lang, hotwords)])[0]
 
-    def _hear(self, audio: Floats, lang: Lang | None, hotwords: str | None, offset: float) -> tuple[_Heard, Lang]:
-        from faster_whisper.tokenizer import Tokenizer
-        from faster_whisper.transcribe import get_compression_ratio, get_suppressed_tokens
+    def transcribe_all(self, utterances: Sequence[Utterance], *, batch_size: int = 16) -> list[Transcription]:
+        """What ``transcribe`` gives for each, decoded ``batch_size`` windows at a time. Raises as it does."""
+        windows = [self._cut(owner, utterance) for owner, utterance in enumerate(utterances)]
+        langs = [utterance.lang for utterance in utterances]
+        # Where the language is open, the first window decides: the others wait for it.
+        self._decode([pieces[0] for pieces, lang in zip(windows, langs, strict=True) if pieces and not lang], langs, 1)
+        rest = [w for pieces in windows for w in pieces if w.heard is None]
+        self._decode(rest, langs, batch_size)
+        return [_joined(pieces, lang) for pieces, lang in zip(windows, langs, strict=True)]
 
+    def shape(self, utterance: Utterance) -> Hashable:
+        """See ``BatchTranscriber.shape``: the language, the context's length, and the room that the prompt takes."""
         model = self._model
-        audio = audio.copy()
-        audio[:_FADE] *= np.linspace(0, 1, len(audio[:_FADE]), dtype=np.float32)
-        features = model.feature_extractor(audio)
-        frames = features.shape[-1]
-        encoded = model.encode(cut_context(features, self._margin, self._window))
-        if lang is None:
-            lang = self._language(encoded)
-        multilingual = model.model.is_multilingual
-        tokenizer = Tokenizer(model.hf_tokenizer, multilingual, task="transcribe", language=lang)
-        prompt = model.get_prompt(
-            tokenizer, [], without_timestamps=True, hotwords=hotwords if self._takes_prompts else None
+        frames = round(len(utterance.samples) / max(1, utterance.rate) * model.frames_per_second) + self._margin
+        steps = -(-min(frames, self._window) // self._step)
+        return (
+            utterance.lang,
+            steps,
+            utterance.hotwords and len(self._prompt(utterance.lang or "zh", utterance.hotwords)),
         )
-        # A second of speech never holds more than about 20 tokens: a decoder that loops is stopped early.
-        room = min(self._max_tokens - len(prompt), 16 + round(20 * len(audio) / _RATE))
-        result = model.model.generate(
-            encoded, [prompt], beam_size=self._beam_size, max_length=len(prompt) + room, return_scores=True,
-            return_no_speech_prob=True, suppress_blank=True, suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
-        )[0]  # fmt: skip
-        ids = [i for i in result.sequences_ids[0] if i < tokenizer.eot]
-        text = tokenizer.decode(ids).strip().strip("\ufffd")
-        log_probability = result.scores[0] * len(result.sequences_ids[0]) / (len(result.sequences_ids[0]) + 1)
-        repeats = get_compression_ratio(text) if text else 0.0
-        if not text or self._doubtful(log_probability, result.no_speech_prob, repeats):
-            return _Heard("", (), log_probability, 0, result.no_speech_prob), lang
-        words = self._time(tokenizer, ids, encoded, frames, offset) if self._words else ()
-        return _Heard(text, words, log_probability, len(ids), result.no_speech_prob), lang
 
-    def _doubtful(self, log_probability: float, no_speech: float, repeats: float) -> bool:
-        g = self._guards
-        silent = no_speech > g.no_speech and log_probability < g.unsure
-        return silent or log_probability < g.garbage or repeats > g.compression
+    def _cut(self, owner: int, utterance: Utterance) -> list[_Window]:
+        """An utterance's windows with their features; none for silence."""
+        if utterance.samples.ndim != 1:
+            raise ValueError(f"audio must be mono, one dimension, not {utterance.samples.ndim}")
+        if utterance.rate <= 0:
+            raise ValueError(f"sample rate must be positive, not {utterance.rate}")
+        samples = np.nan_to_num(utterance.samples.astype(np.float32, copy=False))
+        audio = resample(samples, utterance.rate, _RATE)
+        if len(audio) < _SHORTEST or not np.any(audio):
+            return []
+        out = []
+        for start, end in split(audio, _RATE, self._longest):
+            piece = audio[start:end].copy()
+            piece[:_FADE] *= np.linspace(0, 1, len(piece[:_FADE]), dtype=np.float32)
+            features = self._model.feature_extractor(piece)
+            context = cut_context(features, self._margin, self._window, self._step)
+            seconds = (end - start) / _RATE
+            out.append(_Window(owner, context, features.shape[-1], seconds, start / _RATE, utterance.hotwords))
+        return out
+
+    def _decode(self, windows: Sequence[_Window], langs: list[Lang | None], batch_size: int) -> None:
+        """Give every window its ``heard``, and ``langs`` what was open. Windows of one shape share a batch."""
+        groups: dict[tuple[Lang | None, int, int], list[tuple[_Window, list[int]]]] = {}
+        for window in windows:
+            lang = langs[window.owner]
+            prompt = self._prompt(lang, window.hotwords) if lang else []
+            groups.setdefault((lang, window.features.shape[-1], len(prompt)), []).append((window, prompt))
+        for (lang, _, _), group in groups.items():
+            for batch in _batches(sorted(group, key=lambda item: item[0].seconds), batch_size):
+                encoded = self._model.encode(np.stack([window.features for window, _ in batch]))
+                if lang is None:  # alone in its batch
+                    found = langs[batch[0][0].owner] = self._language(encoded)
+                    batch = [(batch[0][0], self._prompt(found, batch[0][0].hotwords))]
+                    self._hear(batch, found, encoded)
+                else:
+                    self._hear(batch, lang, encoded)
+
+    def _tokenizer(self, lang: Lang) -> Tokenizer:
+        if lang not in self._tokenizers:
+            from faster_whisper.tokenizer import Tokenizer
+
+            model = self._model
+            made = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=lang)
+            self._tokenizers[lang] = made
+        return self._tokenizers[lang]
+
+    def _prompt(self, lang: Lang, hotwords: str | None) -> list[int]:
+        return cast(
+            list[int],
+            self._model.get_prompt(
+                self._tokenizer(lang), [], without_timestamps=True, hotwords=hotwords if self._takes_prompts else None
+            ),
+        )
+
+    def _hear(self, batch: Sequence[tuple[_Window, list[int]]], lang: Lang, encoded: Any) -> None:
+        """Decode windows of one context and one prompt length, ``encoded`` as [batch, frames, d_model]."""
+        from faster_whisper.transcribe import get_suppressed_tokens
+
+        tokenizer = self._tokenizer(lang)
+        prompts = [prompt for _, prompt in batch]
+        # A second of speech never holds more than about 20 tokens: a decoder that loops is stopped early. The bound
+        # follows from the context, which is equal in a batch, so that a neighbour cannot change it.
+        context = batch[0][0].features.shape[-1] / self._model.frames_per_second
+        room = min(self._max_tokens - len(prompts[0]), 16 + round(20 * context))
+        results = self._model.model.generate(
+            encoded, prompts, beam_size=self._beam_size, max_length=len(prompts[0]) + room, return_scores=True,
+            return_no_speech_prob=True, suppress_blank=True,
+            suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
+        )  # fmt: skip
+        said: list[list[int]] = []
+        for (window, _), result in zip(batch, results, strict=True):
+            count = len(result.sequences_ids[0])
+            ids = [i for i in result.sequences_ids[0] if i < tokenizer.eot]
+            text = tokenizer.decode(ids).strip().strip("\ufffd")
+            log_probability = result.scores[0] * count / (count + 1)
+            if doubt(
+                text, lang, seconds=window.seconds, log_probability=log_probability,
+                no_speech=result.no_speech_prob, guards=self._guards,
+            ):  # fmt: skip
+                text, ids = "", []
+            said.append(ids)
+            window.heard = _Heard(text, (), log_probability, len(ids), result.no_speech_prob)
+        if self._words and any(said):
+            self._time(tokenizer, batch, said, encoded)
 
     def _time(
-        self, tokenizer: Tokenizer, ids: list[int], encoded: Any, frames: int, offset: float
-    ) -> tuple[TimedWord, ...]:
-        """Word times from the decoder's cross-attention."""
-        aligned = cast(
-            list[dict[str, Any]], self._model.find_alignment(tokenizer, [ids], encoded, min(frames, self._window))[0]
-        )
-        return tuple(
-            TimedWord(
-                w["word"].strip(),
-                round(offset + float(w["start"]), 2),
-                round(offset + float(w["end"]), 2),
-                float(w["probability"]),
-            )
-            for w in aligned
-            if w["word"].strip()
-        )
+        self, tokenizer: Tokenizer, batch: Sequence[tuple[_Window, list[int]]], said: list[list[int]], encoded: Any
+    ) -> None:
+        """Word times from the decoder's cross-attention; windows in which nothing was said get none."""
+        # An empty list would be aligned as nothing at all: an end token stands in, and its answer is thrown away.
+        frames = cast(Any, [min(window.frames, self._window) for window, _ in batch])
+        tokens = cast(Any, [ids or [tokenizer.eot] for ids in said])
+        aligned = cast(list[Any], self._model.find_alignment(tokenizer, tokens, encoded, frames))
+        for (window, _), ids, found in zip(batch, said, aligned, strict=True):
+            if ids and window.heard is not None:
+                window.heard = replace(window.heard, words=_words(found, window.offset))
 
     def _language(self, encoded: Any) -> Lang:
         """The likelier of our two languages."""
@@ -224,14 +274,51 @@ class FasterWhisper:
         return "zh" if chances.get("zh", 0.0) >= chances.get("en", 0.0) else "en"
 
 
-def cut_context(features: NDArray[np.float32], margin: int, window: int) -> NDArray[np.float32]:
-    """``features`` [mels, frames] with ``margin`` empty frames after them, at most ``window``, an even number."""
+def cut_context(features: NDArray[np.float32], margin: int, window: int, step: int = 2) -> NDArray[np.float32]:
+    """``features`` [mels, frames] with at least ``margin`` empty frames after them, in whole ``step`` frames (an even
+    number), at most ``window``."""
     frames = min(features.shape[-1], window)
-    size = min(window, frames + margin)
-    size += size % 2
+    step += step % 2
+    size = min(window, -(-(frames + margin) // step) * step)
     out = np.zeros((features.shape[0], size), np.float32)
     out[:, :frames] = features[:, :frames]
     return out
+
+
+def _batches(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _joined(windows: Sequence[_Window], lang: Lang | None) -> Transcription:
+    """The windows of one utterance as one result."""
+    heard = [w.heard for w in windows if w.heard is not None]
+    if not heard:
+        return Transcription("", lang or "zh", (), 0.0, 1.0)
+    assert lang is not None
+    kept = [h for h in heard if h.text]
+    tokens = sum(h.tokens for h in kept)
+    mean = sum(h.log_probability * h.tokens for h in kept) / tokens if tokens else -math.inf
+    return Transcription(
+        text=("" if lang == "zh" else " ").join(h.text for h in kept),
+        lang=lang,
+        words=tuple(word for h in kept for word in h.words),
+        confidence=math.exp(mean),
+        no_speech=min(h.no_speech for h in heard),
+    )
+
+
+def _words(aligned: Sequence[dict[str, Any]], offset: float) -> tuple[TimedWord, ...]:
+    return tuple(
+        TimedWord(
+            w["word"].strip(),
+            round(offset + float(w["start"]), 2),
+            round(offset + float(w["end"]), 2),
+            float(w["probability"]),
+        )
+        for w in aligned
+        if w["word"].strip()
+    )
 
 
 def _check_folder(folder: Path) -> None:

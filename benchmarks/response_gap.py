@@ -5,8 +5,13 @@ borrowers with the same seeds, in processes of their own, over real WebSockets; 
 The two take turns, so that neither ever works while the other is measured. Times come from the borrower's own
 report alone. Each side's first words in a call answer nobody and are not counted.
 
-    python benchmarks/response_gap.py             # at least 100 turns a side
-    python benchmarks/response_gap.py --quick     # about 12 turns a side
+A fast reply is worth nothing if it cuts people off, so that is counted beside it: an agent that begins to speak while
+the borrower's sentence goes on (his pauses are part of it), in a share of all his sentences. And where the borrower
+talks over the agent and the agent falls silent for it: how long that took from his first sound.
+
+    python benchmarks/response_gap.py                             # at least 100 turns a side
+    python benchmarks/response_gap.py --turns 300 --parallel 2    # the figures of docs/decisions/0007
+    python benchmarks/response_gap.py --quick                     # about 12 turns a side
 """
 
 from __future__ import annotations
@@ -38,7 +43,8 @@ TURNS, QUICK_TURNS = 100, 12
 ROUNDS = 5
 """Every scenario is called at most this often in each language, each time by another voice."""
 WITHOUT_TURNS = ("voicemail", "silence")
-CEILING_MS = 900.0
+COLLISION_S = 0.2
+"""An agent that begins this soon after the borrower did could not have heard him: both took the turn, none was cut."""
 _CALL_LIMIT_S = 180.0
 _HANG_UP_S = 2.0
 
@@ -55,13 +61,19 @@ class CallTurns:
     """What one call says about its turns, all from the borrower's report.
 
     ``gaps_ms``: one for each answered turn. ``unanswered``: the borrower stopped and had to speak again, or gave
-    up. ``overlaps``: times the agent began to speak while the borrower was speaking.
+    up. ``overlaps``: times the agent began to speak while the borrower was speaking. ``sentences``: what the borrower
+    said, each with its pauses; ``cut_off``: those in which the agent began to speak. ``yielded_ms``: where the
+    borrower talked over the agent and it fell silent before he had finished, from his onset to its last sound (an
+    agent whose line happens to end just then counts as well: the far end cannot tell).
     """
 
     lang: Lang
     gaps_ms: tuple[float, ...]
     unanswered: int
     overlaps: int
+    sentences: int = 0
+    cut_off: int = 0
+    yielded_ms: tuple[float, ...] = ()
 
 
 @dataclass(slots=True)
@@ -76,6 +88,15 @@ class Side:
     def gaps(self, lang: Lang | None = None) -> list[float]:
         """Response gaps in ms, of one language or of all."""
         return [gap for call in self.calls if lang in (None, call.lang) for gap in call.gaps_ms]
+
+    def cut_off_share(self) -> float | None:
+        """Borrower's sentences that the agent cut off, of all of them, in per cent."""
+        sentences = total(self, "sentences")
+        return round(100 * total(self, "cut_off") / sentences, 2) if sentences else None
+
+    def yielded(self) -> list[float]:
+        """Milliseconds from a talking borrower's onset to the silence of an agent that gave way."""
+        return [ms for call in self.calls for ms in call.yielded_ms]
 
     @property
     def character_error_rate(self) -> float:
@@ -94,6 +115,14 @@ def call_turns(report: Mapping[str, Any]) -> CallTurns:
     turns = report["turns"]
     agent = [(t["start"], t["end"]) for t in turns if t["who"] == "agent"]
     opening = agent[0][0] if agent else float("inf")
+    said = [(t["start"], t["end"]) for t in turns if t["who"] == "borrower" and t["text"]]
+    cut_off = sum(any(start + COLLISION_S < onset < end for onset, _ in agent) for start, end in said)
+    yielded = [
+        (silent - start) * 1000
+        for start, end in said
+        for onset, silent in agent
+        if onset < start - COLLISION_S and start < silent < end
+    ]
     gaps, unanswered = [], 0
     for turn in turns:
         if turn["who"] != "borrower" or not turn["text"] or turn["start"] < opening:
@@ -104,7 +133,15 @@ def call_turns(report: Mapping[str, Any]) -> CallTurns:
         talked_through = any(start < turn["end"] < end for start, end in agent)
         call_over = turn["end"] > report["duration_s"] - _HANG_UP_S
         unanswered += not talked_through and not call_over
-    return CallTurns(cast(Lang, report["lang"]), tuple(gaps), unanswered, int(report["overlaps"]))
+    return CallTurns(
+        cast(Lang, report["lang"]),
+        tuple(gaps),
+        unanswered,
+        int(report["overlaps"]),
+        len(said),
+        cut_off,
+        tuple(yielded),
+    )
 
 
 def percentile(values: Sequence[float], q: float) -> float | None:
@@ -133,6 +170,10 @@ def rows(ours: Side, peer: Side) -> list[dict[str, Any]]:
             }
         )
 
+    def counted(figure: str, unit: str, values: tuple[float | None, float | None], of: str) -> None:
+        row(figure, unit, values)
+        table[-1] |= {"n": total(ours, of), "n_peer": total(peer, of)}
+
     table: list[dict[str, Any]] = []
     for q in (50, 95):
         row(f"response gap p{q} ms", "ms", (percentile(ours.gaps(), q), percentile(peer.gaps(), q)))
@@ -145,6 +186,11 @@ def rows(ours: Side, peer: Side) -> list[dict[str, Any]]:
         for q in (50, 95):
             values = (percentile(ours.gaps(lang), q), percentile(peer.gaps(lang), q))
             row(f"response gap p{q} ms, {lang}", "ms", values, lang)
+    counted("borrower's sentences cut off", "%", (ours.cut_off_share(), peer.cut_off_share()), "sentences")
+    for q in (50, 95):
+        talked_over = (percentile(ours.yielded(), q), percentile(peer.yielded(), q))
+        row(f"agent silent after being talked over p{q} ms", "ms", talked_over)
+        table[-1] |= {"n": len(ours.yielded()), "n_peer": len(peer.yielded())}
     row("turns without an answer", "turns", (total(ours, "unanswered"), total(peer, "unanswered")))
     row("replies begun while the borrower spoke", "turns", (total(ours, "overlaps"), total(peer, "overlaps")))
     row("calls that failed", "calls", (len(ours.failed), len(peer.failed)))

@@ -118,7 +118,9 @@ class Running:
 
 def facts() -> CallFacts:
     """A verified borrower to whom everything mandatory was said."""
-    return CallFacts("en", "borrower", "us", {}, frozenset({"ai_disclosure", "recording_disclosure"}))
+    return CallFacts(
+        "en", "borrower", "us", {}, frozenset({"ai_disclosure", "recording_disclosure", "debt_collector_notice"})
+    )
 
 
 def approved(

@@ -720,3 +720,37 @@ def test_prerendered_lines_are_what_will_be_said(call: Call) -> None:
         if isinstance(action, Say):
             assert (action.proposed.line_id, action.proposed.text) in ready
             assert action.proposed.script_hash == SCRIPTS[call.lang].content_hash
+
+
+def test_anger_twice_in_a_row_hands_over(call: Call) -> None:
+    call.verified().hears("ask_how_to_pay", emotion="angry")
+    assert call.end is None
+    call.hears("ask_details", emotion="angry")
+    assert call.end == "human_handoff" and call.one(Transfer).reason == "request_human"
+
+
+def test_anger_that_cools_down_does_not_hand_over(call: Call) -> None:
+    call.verified().hears("ask_how_to_pay", emotion="angry").hears("ask_details").hears("ask_details", emotion="angry")
+    assert call.end is None
+
+
+def test_anger_does_not_outweigh_a_floor_or_a_kept_promise(call: Call) -> None:
+    call.verified().hears("ask_details", emotion="angry").hears("stop_contact", emotion="angry")
+    assert call.end == "stop_contact"
+
+
+def test_anxious_callers_hear_the_softer_or_the_slower_wording(call: Call) -> None:
+    def wording(line_id: str) -> str:
+        return next(a.proposed.text for a in call.now if isinstance(a, Say) and a.proposed.line_id == line_id)
+
+    call.hears("confirm_identity").hears("other", text=LAST4[call.lang], emotion="anxious")
+    plain, slower = (call.dialogue.propose(call.state, "reason_amount", style).text for style in (None, "slower"))
+    assert wording("reason_amount") == slower != plain
+    softer = call.dialogue.propose(call.state, "ask_when", "softer").text
+    assert wording("ask_when") == softer != call.dialogue.propose(call.state, "ask_when").text
+
+
+def test_calm_callers_hear_the_plain_wording(call: Call) -> None:
+    call.verified()
+    said = {a.proposed.line_id: a.proposed.text for a in call.now if isinstance(a, Say)}
+    assert all(text == call.dialogue.propose(call.state, name).text for name, text in said.items())

@@ -18,7 +18,7 @@ from scripts.schema import INTENTS
 TODAY = date(2026, 11, 21)
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 LANGS: tuple[Lang, ...] = get_args(Lang)
-DISCLOSED = frozenset({"ai_disclosure", "recording_disclosure"})
+DISCLOSED = frozenset({"ai_disclosure", "recording_disclosure", "debt_collector_notice"})
 
 
 def events(lang: Lang) -> list[Event]:

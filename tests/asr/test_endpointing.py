@@ -37,7 +37,7 @@ def test_a_pause_inside_a_turn_is_told_and_taken_back() -> None:
 
 
 def test_a_short_gap_is_no_pause() -> None:
-    events = play(Endpointer(), (0.9, 0.5), (0.1, 0.13), (0.9, 0.5))
+    events = play(Endpointer(), (0.9, 0.5), (0.1, 0.032), (0.9, 0.5))
     assert [type(e) for e in events] == [SpeechStarted]
 
 
@@ -76,6 +76,46 @@ def test_patience_may_change_during_a_turn() -> None:
     assert [type(e) for e in play(endpointer, (0.9, 0.8), (0.0, 0.6))] == [SpeechStarted, Pause]
     endpointer.set_patience(0.4)
     assert [type(e) for e in play(endpointer, (0.0, 0.032))] == [TurnEnded]
+
+
+def test_a_pause_may_be_allowed_less_silence() -> None:
+    endpointer = Endpointer(patience=2.0)
+    play(endpointer, (0.9, 0.8), (0.0, 0.192))
+    assert endpointer.allow(0.3) == []
+    assert play(endpointer, (0.0, 0.128)) == [TurnEnded(0.0, pytest.approx(0.8))]
+
+
+def test_a_silence_that_was_long_enough_already_ends_the_turn_at_once() -> None:
+    endpointer = Endpointer(patience=2.0)
+    play(endpointer, (0.9, 0.8), (0.0, 0.64))
+    assert endpointer.allow(0.3) == [TurnEnded(0.0, pytest.approx(0.8))]
+    assert not endpointer.in_turn
+
+
+def test_a_pause_may_be_allowed_more_silence() -> None:
+    endpointer = Endpointer(patience=0.4)
+    play(endpointer, (0.9, 0.8), (0.0, 0.192))
+    assert endpointer.allow(1.2) == []
+    assert play(endpointer, (0.0, 0.8)) == []
+    assert [type(e) for e in play(endpointer, (0.0, 0.3))] == [TurnEnded]
+
+
+def test_what_a_pause_was_allowed_ends_with_it() -> None:
+    endpointer = Endpointer(patience=1.0)
+    play(endpointer, (0.9, 0.8), (0.0, 0.192))
+    endpointer.allow(0.3)
+    assert [type(e) for e in play(endpointer, (0.9, 0.3), (0.0, 0.64))] == [SpeechResumed, Pause]
+    assert [type(e) for e in play(endpointer, (0.0, 0.4))] == [TurnEnded]
+
+
+def test_nothing_is_allowed_outside_a_pause() -> None:
+    endpointer = Endpointer(patience=1.0)
+    assert endpointer.allow(0.1) == []
+    play(endpointer, (0.9, 0.8))
+    assert endpointer.allow(0.1) == []
+    assert [type(e) for e in play(endpointer, (0.0, 0.64))] == [Pause]
+    with pytest.raises(ValueError, match="patience"):
+        endpointer.allow(0.0)
 
 
 def test_patience_is_never_shorter_than_a_pause() -> None:

@@ -37,7 +37,7 @@ def test_every_answered_turn_is_one_gap(gap: Any) -> None:
             overlaps=1,
         )
     )
-    assert read == gap.CallTurns("zh", (700.0, 650.0), 0, 1)
+    assert read == gap.CallTurns("zh", (700.0, 650.0), 0, 1, sentences=2)
 
 
 def test_the_opening_is_no_answer(gap: Any) -> None:
@@ -50,7 +50,36 @@ def test_a_turn_into_silence_is_unanswered(gap: Any) -> None:
     read = gap.call_turns(
         report(turn("agent", 0.5, 4.0), turn("borrower", 5.0, 6.0), turn("borrower", 15.0, 16.0, 800.0))
     )
-    assert read == gap.CallTurns("zh", (800.0,), 1, 0)
+    assert read == gap.CallTurns("zh", (800.0,), 1, 0, sentences=2)
+
+
+def test_an_agent_that_begins_in_a_sentence_cuts_it_off(gap: Any) -> None:
+    read = gap.call_turns(
+        report(
+            turn("agent", 0.5, 4.0),
+            turn("borrower", 5.0, 8.0),
+            turn("agent", 6.4, 6.9),  # in his pause
+            turn("agent", 7.5, 7.7),  # and again: still one sentence
+            turn("borrower", 10.0, 11.0),
+            turn("agent", 10.1, 13.0),  # both at once
+            turn("borrower", 14.0, 15.0),
+            turn("agent", 15.4, 18.0),
+        )
+    )
+    assert (read.sentences, read.cut_off) == (3, 1)
+
+
+def test_an_agent_that_is_talked_over_gives_way(gap: Any) -> None:
+    read = gap.call_turns(
+        report(
+            turn("agent", 0.5, 4.4),
+            turn("borrower", 4.0, 6.0),  # silent after 0.4 s
+            turn("agent", 7.0, 12.0),
+            turn("borrower", 8.0, 9.0),  # talked through
+        )
+    )
+    assert read.yielded_ms == pytest.approx((400.0,))
+    assert read.cut_off == 0
 
 
 @pytest.mark.parametrize(
@@ -69,7 +98,10 @@ def test_what_nobody_could_answer_does_not_count(gap: Any, turns: list[dict[str,
 
 def test_rows_are_percentiles_of_both_sides(gap: Any) -> None:
     ours, peer = gap.Side("callgate"), gap.Side("peer")
-    ours.calls = [gap.CallTurns("zh", (500.0, 600.0), 0, 0), gap.CallTurns("en", (700.0,), 1, 2)]
+    ours.calls = [
+        gap.CallTurns("zh", (500.0, 600.0), 0, 0, 30, 1, (300.0, 500.0)),
+        gap.CallTurns("en", (700.0,), 1, 2, 20, 0),
+    ]
     peer.calls = [gap.CallTurns("zh", (1000.0,), 0, 0), gap.CallTurns("en", (1400.0,), 0, 1)]
     peer.failed = ["promise en 1: broke"]
     table = {row["figure"]: row for row in gap.rows(ours, peer)}
@@ -89,6 +121,10 @@ def test_rows_are_percentiles_of_both_sides(gap: Any) -> None:
     assert (table["turns without an answer"]["ours"], table["turns without an answer"]["peer"]) == (1, 0)
     overlaps = table["replies begun while the borrower spoke"]
     assert (overlaps["ours"], overlaps["peer"], overlaps["ratio"]) == (2, 1, 2.0)
+    cut = table["borrower's sentences cut off"]
+    assert (cut["ours"], cut["peer"], cut["unit"], cut["n"], cut["n_peer"]) == (2.0, None, "%", 50, 0)
+    yielded = table["agent silent after being talked over p50 ms"]
+    assert (yielded["ours"], yielded["n"], yielded["n_peer"]) == (400.0, 2, 0)
     assert table["calls that failed"]["peer"] == 1
     assert "600" in gap.as_text(list(table.values()))
 

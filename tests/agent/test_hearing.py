@@ -1,0 +1,429 @@
+"""Hearing as a playbook: speech and silence on a simulated clock, scripted words, and the frames that must come.
+
+The clock moves 20 ms with each packet, and only when everything that a packet set off has been done: decoding takes no
+time here unless a test makes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from pipecat.frames.frames import InputAudioRawFrame
+
+from agent import hearing
+from agent.clock import CallClock
+from agent.events import Expects, Lang, Span, Spoken
+from agent.frames import (
+    BargeInFrame,
+    CallerStartedFrame,
+    EventFrame,
+    FlagFrame,
+    HeardFrame,
+    LineStartedFrame,
+    ListenFrame,
+    NotHeardFrame,
+    SpokenFrame,
+)
+from agent.hearing import Hear
+from asr.transcriber import Transcription
+from asr.turns import TurnPolicy
+from audio.g711 import Floats
+from compliance_checks.approved import ApprovedLine
+from tests.agent.lines import Collector, Running
+
+PACKET = 160
+AT_ONCE = TurnPolicy().complete + 0.064
+"""Seconds: what an answer must be followed by, in whole packets and windows."""
+
+
+class Clock(CallClock):
+    """Moved by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.t = 0.0
+
+    def now(self) -> float:
+        return self.t
+
+
+@dataclass
+class Scripted:
+    """A recogniser that knows what was said by how much speech there is. Texts: by least seconds of speech."""
+
+    texts: dict[float, str]
+    confidence: float = 0.9
+    others: dict[Lang, str] = field(default_factory=dict)
+    fails: int = 0
+    takes: float = 0.0
+    heard: list[float] = field(default_factory=list)
+    most_at_once: int = 0
+    _now: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def transcribe(
+        self, samples: Floats, rate: int, lang: Lang | None = None, *, hotwords: str | None = None
+    ) -> Transcription:
+        with self._lock:
+            self._now += 1
+            self.most_at_once = max(self.most_at_once, self._now)
+        try:
+            time.sleep(self.takes)
+            seconds = float(np.sum(np.abs(samples) > 0.05)) / rate
+            self.heard.append(seconds)
+            if self.fails:
+                self.fails -= 1
+                raise RuntimeError("out of memory")
+            if self.others:
+                text, confidence = self.others.get(lang or "zh", ""), 0.9 if lang == "en" else 0.3
+                return Transcription(text, lang or "zh", (), confidence, 0.0)
+            text = next((t for least, t in sorted(self.texts.items(), reverse=True) if seconds >= least - 0.02), "")
+            return Transcription(text, lang or "zh", (), self.confidence if text else 0.0, 0.0)
+        finally:
+            with self._lock:
+                self._now -= 1
+
+
+@dataclass
+class Voice:
+    """A turn model that always says the same."""
+
+    probability: float
+    asked: int = 0
+
+    def finished(self, samples: Floats, rate: int) -> float | None:
+        self.asked += 1
+        return self.probability
+
+
+class Playbook:
+    """The call's far end. ``say`` and ``quiet`` send packets in simulated time; ``frames`` is what came out."""
+
+    def __init__(self, hear: Hear, clock: Clock, out: Collector, queue: Any, tasks: set[asyncio.Task[Any]]) -> None:
+        self.hear, self.clock, self.out, self._queue, self._tasks = hear, clock, out, queue, tasks
+
+    async def say(self, seconds: float) -> None:
+        await self._send(seconds, 8000)
+
+    async def quiet(self, seconds: float) -> None:
+        await self._send(seconds, 0)
+
+    async def _send(self, seconds: float, level: int) -> None:
+        pcm = np.full(PACKET, level, np.int16).tobytes()
+        for _ in range(round(seconds / 0.02)):
+            self.clock.t += 0.02
+            before = self.hear._fed + len(self.hear._pending)
+            await self._queue(InputAudioRawFrame(pcm, 8000, 1))
+            async with asyncio.timeout(10):
+                while self.hear._fed + len(self.hear._pending) <= before:
+                    await asyncio.sleep(0)
+                await self.settle()
+
+    async def settle(self) -> None:
+        """Until nothing that was set off is still going on."""
+        async with asyncio.timeout(10):
+            while self._tasks:
+                await asyncio.wait(set(self._tasks))
+                await asyncio.sleep(0)
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+    async def wait_until_ended(self, most: float = 3.0) -> float:
+        """Stay quiet until the turn is over; the seconds of silence that took."""
+        started = self.clock.t
+        while self.hear._endpointer.in_turn:
+            assert self.clock.t - started < most, "the turn does not end"
+            await self.quiet(0.02)
+        return self.clock.t - started
+
+    async def tell(self, frame: Any, kind: type[Any] | None = None) -> None:
+        count = len(self.out.of(type(frame)))
+        await self._queue(frame)
+        await self.out.wait_for(type(frame), count + 1)
+
+    async def expect(self, expects: Expects | None) -> None:
+        await self.tell(ListenFrame(expects))
+
+    async def got(self, kind: type[Any], count: int = 1) -> list[Any]:
+        return await self.out.wait_for(kind, count)
+
+
+LINE = cast(ApprovedLine, SimpleNamespace(line_id="ask"))
+NEXT = cast(ApprovedLine, SimpleNamespace(line_id="next"))
+
+
+def spoken(line: ApprovedLine) -> SpokenFrame:
+    return SpokenFrame(Spoken(line.line_id, "", "", Span(0.0, 1.0)), line)
+
+
+@asynccontextmanager
+async def call(
+    model: Scripted, *, lang: Lang = "zh", voice: Voice | None = None, policy: TurnPolicy | None = None
+) -> AsyncIterator[Playbook]:
+    clock = Clock()
+    hear = Hear(model, clock, lang, turn_model=None if voice is None else lambda: voice, policy=policy)
+    hear._vad.voice_confidence = lambda pcm: float(np.abs(np.frombuffer(pcm, np.int16)).max() > 1000)  # type: ignore[method-assign]
+    tasks: set[asyncio.Task[Any]] = set()
+    create = hear.create_task
+
+    def spawn(work: Coroutine[Any, Any, Any], *rest: Any) -> asyncio.Task[Any]:
+        task = create(work, *rest)
+        if work.__name__ in ("_hear", "_judge", "_ask_for_words"):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        return task
+
+    hear.create_task = spawn  # type: ignore[method-assign]
+    hear._guesser._spawn = spawn
+    out = Collector()
+    async with Running([hear, out]) as worker:
+        play = Playbook(hear, clock, out, worker.queue_frame, tasks)
+        await play.tell(ListenFrame(None))
+        yield play
+
+
+async def test_an_answer_ends_the_turn_at_once_and_is_decoded_once() -> None:
+    model = Scripted({0.2: "对没错"})
+    async with call(model) as play:
+        await play.expect("yes_no")
+        await play.quiet(0.3)
+        await play.say(0.8)
+        assert await play.wait_until_ended() <= AT_ONCE
+        (heard,) = await play.got(HeardFrame)
+        assert heard.heard.text == "对没错"
+        assert heard.heard.span.end - heard.heard.span.start == pytest.approx(0.8, abs=0.07)
+        assert len(model.heard) == 1
+        assert len(play.out.of(CallerStartedFrame)) == 1
+
+
+async def test_half_a_sentence_is_waited_for() -> None:
+    model = Scripted({0.2: "我下周", 1.2: "我下周三还三千块"})
+    async with call(model) as play:
+        await play.expect("date_amount")
+        await play.say(0.8)
+        await play.quiet(0.9)
+        assert not play.out.of(HeardFrame)
+        await play.say(0.8)
+        assert await play.wait_until_ended() <= AT_ONCE
+        (heard,) = await play.got(HeardFrame)
+        assert heard.heard.text == "我下周三还三千块"
+        assert heard.heard.span.duration == pytest.approx(2.5, abs=0.1)
+
+
+async def test_half_a_sentence_is_not_waited_for_for_ever() -> None:
+    async with call(Scripted({0.2: "我下周"})) as play:
+        await play.expect("date_amount")
+        await play.say(0.8)
+        assert 1.0 <= await play.wait_until_ended() <= 1.25
+
+
+async def test_digits_are_heard_in_groups() -> None:
+    async with call(Scripted({0.2: "四零", 0.9: "四零七二"})) as play:
+        await play.expect("digits")
+        await play.say(0.5)
+        await play.quiet(0.7)
+        await play.say(0.5)
+        assert await play.wait_until_ended() <= AT_ONCE
+        assert [f.heard.text for f in await play.got(HeardFrame)] == ["四零七二"]
+
+
+async def test_the_voice_decides_an_open_turn() -> None:
+    waited = {}
+    for probability in (0.95, 0.1):
+        voice = Voice(probability)
+        async with call(Scripted({0.2: "我最近没有钱"}), voice=voice) as play:
+            await play.expect("date_amount")
+            await play.say(0.8)
+            waited[probability] = await play.wait_until_ended()
+            assert voice.asked == 1
+    assert waited[0.95] < 0.4 < waited[0.1] < 0.52
+
+
+async def test_the_voice_is_not_asked_where_the_words_suffice() -> None:
+    voice = Voice(0.0)
+    async with call(Scripted({0.2: "是我"}), voice=voice) as play:
+        await play.expect("identity")
+        await play.say(0.5)
+        assert await play.wait_until_ended() <= AT_ONCE
+        assert voice.asked == 0
+
+
+async def test_a_pause_that_goes_on_forgets_what_it_was_allowed() -> None:
+    async with call(Scripted({0.2: "对没错", 0.6: "我大概", 1.2: "我没有钱"})) as play:
+        await play.expect("yes_no")
+        await play.say(0.4)
+        await play.quiet(0.12)  # too short to end even an answer
+        await play.say(0.3)
+        await play.quiet(0.8)
+        assert not play.out.of(HeardFrame)
+        await play.wait_until_ended()
+        assert [f.heard.text for f in await play.got(HeardFrame)] == ["我大概"]
+
+
+async def test_a_turn_ends_though_no_audio_comes_any_more() -> None:
+    async with call(Scripted({0.2: "我没有钱还"})) as play:
+        await play.say(0.8)
+        for _ in range(60):  # packets have stopped: only time passes
+            play.clock.t += 0.05
+            await asyncio.sleep(hearing.TICK / 2)
+            if play.out.of(HeardFrame):
+                break
+        (heard,) = await play.got(HeardFrame)
+        assert heard.heard.text == "我没有钱还"
+        assert heard.heard.span.end == pytest.approx(0.8, abs=0.1)
+        await play.quiet(0.5)
+        await play.say(0.8)  # and they come again
+        await play.wait_until_ended()
+        later = (await play.got(HeardFrame, 2))[1].heard.span
+        assert later.start == pytest.approx(play.clock.t - 0.8, abs=1.0)
+        assert later.start > heard.heard.span.end
+
+
+async def test_a_back_channel_lets_the_agent_talk() -> None:
+    for text in ("嗯", "好的", "嗯嗯好的"):
+        async with call(Scripted({0.1: text})) as play:
+            await play.tell(LineStartedFrame(LINE, 0.0))
+            await play.say(0.7)
+            await play.wait_until_ended()
+            assert not play.out.of(BargeInFrame)
+            assert (await play.got(HeardFrame))[0].heard.text == text  # the archive keeps what was said
+
+
+async def test_an_interruption_is_told_as_soon_as_it_has_words() -> None:
+    async with call(Scripted({0.25: "等一下"})) as play:
+        await play.tell(LineStartedFrame(LINE, 0.0))
+        await play.quiet(0.2)
+        began = play.clock.t
+        while not play.out.of(BargeInFrame):
+            await play.say(0.02)
+            assert play.clock.t - began < 0.45
+        await play.say(1.5)
+        assert len(play.out.of(BargeInFrame)) == 1
+
+
+async def test_a_short_interruption_is_told_in_the_pause_after_it() -> None:
+    async with call(Scripted({0.15: "不是"})) as play:
+        await play.tell(LineStartedFrame(LINE, 0.0))
+        await play.say(0.24)
+        await play.quiet(0.16)
+        assert len(play.out.of(BargeInFrame)) == 1
+
+
+async def test_words_that_begin_as_a_back_channel_may_go_on_as_an_interruption() -> None:
+    async with call(Scripted({0.2: "好的", 0.55: "好的但是我没钱"})) as play:
+        await play.tell(LineStartedFrame(LINE, 0.0))
+        await play.say(0.44)
+        assert not play.out.of(BargeInFrame)
+        await play.say(0.4)
+        assert len(play.out.of(BargeInFrame)) == 1
+
+
+async def test_a_long_sound_without_words_is_an_interruption_too() -> None:
+    async with call(Scripted({}, confidence=0.2)) as play:
+        await play.tell(LineStartedFrame(LINE, 0.0))
+        await play.say(0.9)
+        assert not play.out.of(BargeInFrame)
+        await play.say(0.2)
+        assert len(play.out.of(BargeInFrame)) == 1
+
+
+async def test_noise_with_doubtful_words_does_not_interrupt() -> None:
+    async with call(Scripted({0.1: "我要投诉"}, confidence=0.4)) as play:
+        await play.tell(LineStartedFrame(LINE, 0.0))
+        await play.say(0.8)
+        assert not play.out.of(BargeInFrame)
+
+
+async def test_the_next_line_can_be_interrupted_though_the_last_is_reported_late() -> None:
+    async with call(Scripted({0.2: "等一下"})) as play:
+        await play.tell(LineStartedFrame(LINE, 0.0))
+        await play.tell(LineStartedFrame(NEXT, 1.0))
+        await play.tell(spoken(LINE))
+        await play.say(0.5)
+        assert len(play.out.of(BargeInFrame)) == 1
+        await play.tell(spoken(NEXT))
+        await play.say(1.5)
+        assert len(play.out.of(BargeInFrame)) == 1  # nobody is talked over any more
+
+
+async def test_a_recogniser_that_fails_costs_one_turn() -> None:
+    async with call(Scripted({0.2: "是我"}, fails=1)) as play:
+        await play.say(0.5)
+        await play.wait_until_ended()
+        (not_heard,) = await play.got(NotHeardFrame)
+        assert not_heard.reason == "recogniser failed"
+        assert [f.payload for f in play.out.of(EventFrame) if f.kind == "hearing_failed"] == [{"error": "RuntimeError"}]
+        await play.quiet(0.3)
+        await play.say(0.5)
+        await play.wait_until_ended()
+        assert [f.heard.text for f in await play.got(HeardFrame)] == ["是我"]
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence", "reason"),
+    [
+        ("请不吝点赞订阅", 0.9, "phantom"),
+        ("我没钱", 0.2, "unsure"),
+        ("", 0.0, "no words"),
+        ("嗯嗯嗯嗯嗯嗯嗯嗯嗯嗯", 0.9, "repetition"),
+    ],
+)
+async def test_what_is_not_believed_is_not_heard(text: str, confidence: float, reason: str) -> None:
+    async with call(Scripted({0.2: text}, confidence=confidence)) as play:
+        await play.say(0.8)
+        await play.wait_until_ended()
+        assert [f.reason for f in await play.got(NotHeardFrame)] == [reason]
+        assert not play.out.of(HeardFrame)
+
+
+async def test_a_phantom_over_a_click_is_nothing_at_all() -> None:
+    async with call(Scripted({0.05: "谢谢观看"})) as play:
+        await play.say(0.2)
+        await play.wait_until_ended()
+        assert [f.reason for f in await play.got(NotHeardFrame)] == ["no words"]
+
+
+async def test_one_decode_at_a_time_and_none_for_what_speech_overtook() -> None:
+    model = Scripted({0.2: "我大概", 2.0: "我没有钱"}, takes=0.05)
+    async with call(model) as play:
+        play.settle = lambda: asyncio.sleep(0)  # type: ignore[method-assign]  # time does not wait for the recogniser
+        for _ in range(10):
+            await play.say(0.3)
+            await play.quiet(0.1)
+        await play.wait_until_ended()
+        (heard,) = await play.got(HeardFrame)
+        assert heard.heard.text == "我没有钱"
+        assert model.most_at_once == 1
+        assert len(model.heard) < 10
+
+
+async def test_a_slow_recogniser_does_not_hold_the_turn_open() -> None:
+    async with call(Scripted({0.2: "我大概"}, takes=1.0)) as play:
+        play.settle = lambda: asyncio.sleep(0)  # type: ignore[method-assign]
+        await play.say(0.8)
+        assert await play.wait_until_ended() == pytest.approx(TurnPolicy().blind, abs=0.05)
+        assert [f.heard.text for f in await play.got(HeardFrame)] == ["我大概"]
+
+
+async def test_another_language_is_told_and_stays() -> None:
+    model = Scripted({}, others={"zh": "爱威尔佩", "en": "i will pay on friday"})
+    async with call(model) as play:
+        for _ in range(3):
+            await play.say(1.5)
+            await play.wait_until_ended()
+            await play.quiet(0.2)
+        heard = await play.got(HeardFrame, 3)
+        assert [(f.heard.lang, f.foreign_turns) for f in heard] == [("en", 1), ("en", 2), ("en", 3)]
+        kinds = [f.kind for f in play.out.of(EventFrame)]
+        assert kinds == ["other_language_heard", "language_changed"]
+        assert [f.severity for f in play.out.of(FlagFrame)] == ["medium"]
+        assert len(model.heard) == 5  # two, two, and then one: it is expected by now

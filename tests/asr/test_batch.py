@@ -1,0 +1,207 @@
+"""Recordings become transcripts: by channel or by speaker, whatever their length, and nothing out of nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.audiofile import Recording, open_recording
+from asr.batch import BatchTranscription, Row
+from asr.diarization.turns import SpeakerTurn
+from asr.whisper import FasterWhisper
+from audio.espeak import Voice, synthesize
+from audio.g711 import Floats, to_float
+from audio.telephone import RATE, Line, band_limit, noise, telephone
+
+
+@pytest.fixture(scope="module")
+def model() -> FasterWhisper:
+    return FasterWhisper.load()
+
+
+def call(text: str, voice: str) -> Floats:
+    pcm, rate = synthesize(text, Voice(voice, rate=160))
+    return to_float(telephone(to_float(pcm), rate, Line(snr_db=30), np.random.default_rng(3)))
+
+
+@pytest.fixture(scope="module")
+def sides() -> tuple[Floats, Floats]:
+    """A borrower and an agent who take turns, as two channels of equal length."""
+    lines = [("a", "您的贷款已经逾期十天了"), ("b", "我下周三还款"), ("a", "好的谢谢您"), ("b", "再见")]
+    parts: dict[str, list[Floats]] = {"a": [], "b": []}
+    for who, text in lines:
+        said = call(text, "cmn+f2" if who == "a" else "cmn+m3")
+        gap = np.zeros(RATE, np.float32)
+        for side, sound in parts.items():
+            sound += [said if side == who else np.zeros_like(said), gap]
+    return np.concatenate(parts["b"]), np.concatenate(parts["a"])
+
+
+def heard(path: Path, sound: Floats, transcription: BatchTranscription) -> list[Row]:
+    soundfile.write(path, sound, RATE)
+    with open_recording(path) as recording:
+        return transcription.transcribe(recording, "zh")
+
+
+def test_two_channels_are_heard_apart(tmp_path: Path, model: FasterWhisper, sides: tuple[Floats, Floats]) -> None:
+    rows = heard(tmp_path / "a.wav", np.stack(sides, axis=1), BatchTranscription(model))
+    assert [row.channel for row in rows] == [1, 0, 1, 0]
+    assert "还款" in rows[1].text
+    assert all(row.speaker is None for row in rows)
+    assert [row.start for row in rows] == sorted(row.start for row in rows)
+    borrower = np.flatnonzero(np.abs(sides[0]) > 0.05) / RATE
+    assert rows[1].start == pytest.approx(borrower[0], abs=0.25)
+    for row in rows:
+        assert row.words
+        assert all(row.start - 0.3 <= w.start <= w.end <= row.end + 0.4 for w in row.words)
+
+
+class Fixed:
+    """A diarizer that knows: the first speaker until ``at`` seconds, then the second."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def diarize(self, recording: Recording, speech: Sequence[tuple[float, float]]) -> list[SpeakerTurn]:
+        assert speech
+        return [SpeakerTurn(0.0, self.at, 0), SpeakerTurn(self.at, recording.seconds, 1)]
+
+
+def test_one_channel_is_split_by_speaker_even_within_an_utterance(tmp_path: Path, model: FasterWhisper) -> None:
+    first, second = call("您的贷款已经逾期十天了", "cmn+f2"), call("我下周三还款", "cmn+m3")
+    edge = int(np.flatnonzero(np.abs(first) > 0.02)[-1])
+    sound = np.concatenate([first[:edge], second])  # no pause at all
+    rows = heard(tmp_path / "a.wav", sound, BatchTranscription(model, diarizer=Fixed(edge / RATE)))
+    assert [row.speaker for row in rows] == [0, 1]
+    assert rows[0].text.endswith("天了")
+    assert rows[1].text.startswith("我")
+    assert all("".join(w.text for w in row.words) == row.text for row in rows)
+    assert rows[0].as_dict()["speaker"] == "speaker_1"
+
+
+def test_the_number_of_threads_and_the_batch_change_nothing(
+    tmp_path: Path, model: FasterWhisper, sides: tuple[Floats, Floats]
+) -> None:
+    sound = np.stack(sides, axis=1)
+    rows = [
+        heard(tmp_path / "a.wav", sound, BatchTranscription(model, workers=workers, batch_size=size))
+        for workers, size in ((1, 1), (2, 3))
+    ]
+    assert [(r.text, r.channel, r.start) for r in rows[0]] == [(r.text, r.channel, r.start) for r in rows[1]]
+
+
+def test_the_language_is_found_and_progress_is_told(
+    tmp_path: Path, model: FasterWhisper, sides: tuple[Floats, Floats]
+) -> None:
+    soundfile.write(tmp_path / "a.wav", np.stack(sides, axis=1), RATE)
+    shares: list[float] = []
+    with open_recording(tmp_path / "a.wav") as recording:
+        rows = BatchTranscription(model).transcribe(recording, None, shares.append)
+    assert {row.lang for row in rows} == {"zh"}
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+def tones(frequencies: Sequence[float], on: float, off: float, seconds: float, level: float = 0.25) -> Floats:
+    at = np.arange(int(seconds * RATE)) / RATE
+    sound = sum(np.sin(2 * np.pi * f * at) for f in frequencies)
+    return (level * sound * ((at % (on + off)) < on)).astype(np.float32)
+
+
+def dtmf(seconds: float) -> Floats:
+    rng = np.random.default_rng(4)
+    low, high = (697, 770, 852, 941), (1209, 1336, 1477)
+    keys = [tones((low[rng.integers(4)], high[rng.integers(3)]), 0.1, 0.1, 0.2) for _ in range(int(seconds * 5))]
+    return np.concatenate(keys)
+
+
+def fax(seconds: float) -> Floats:
+    """Calling tone (ITU-T T.30: 1100 Hz, 0.5 s of 3.5 s), then an answer of 2100 Hz and warbling V.21 bits."""
+    rng = np.random.default_rng(5)
+    bits = np.repeat(np.where(rng.random(int(seconds / 3 * 300)) < 0.5, 1650.0, 1850.0), RATE // 300)
+    warble = 0.25 * np.sin(2 * np.pi * np.cumsum(bits) / RATE)
+    return np.concatenate(
+        [tones((1100,), 0.5, 3.0, seconds / 3), tones((2100,), 3.0, 0.5, seconds / 3), warble.astype(np.float32)]
+    )
+
+
+def music(seconds: float) -> Floats:
+    """Hold music: a melody with overtones over chords, decaying notes, slightly out of tune."""
+    rng = np.random.default_rng(6)
+    scale = 220 * 2 ** (np.array([0, 2, 4, 7, 9, 12, 14, 16]) / 12)
+    beat, out = 0.3, []
+    at = np.arange(int(beat * RATE)) / RATE
+    while len(out) * beat < seconds:
+        root = float(scale[rng.integers(len(scale))])
+        chord = [root, root * 2 ** (4 / 12), root * 2 ** (7 / 12), float(scale[rng.integers(len(scale))]) * 2]
+        note = sum(np.sin(2 * np.pi * f * k * at) / k**1.5 for f in chord for k in (1, 2, 3))
+        out.append(0.08 * note * np.exp(-3 * at))
+    return np.concatenate(out)[: int(seconds * RATE)].astype(np.float32)
+
+
+def babble(seconds: float) -> Floats:
+    """A dozen far voices at once, none of which can be made out: a crowded room, a television next door."""
+    rng = np.random.default_rng(7)
+    texts = (
+        "please remember to water the plants",
+        "他们昨天去公园散步了",
+        "the weather will be fine tomorrow",
+        "今天的节目到此结束",
+    )
+    mixed = np.zeros(int(seconds * RATE), np.float32)
+    for i in range(12):
+        voice = Voice(
+            ("en-us" if i % 2 == 0 else "cmn") + f"+{'fm'[i % 2]}{1 + i % 4}", rate=int(rng.integers(150, 210))
+        )
+        pcm, rate = synthesize(" ".join([texts[i % 4]] * 3), voice)
+        said = to_float(telephone(to_float(pcm), rate, Line(level_db=-32), rng))
+        said = np.tile(said, 1 + int(np.ceil(len(mixed) / len(said))))
+        mixed += said[rng.integers(len(said) - len(mixed)) :][: len(mixed)]
+    return 0.3 * band_limit(mixed, 200, 1800)
+
+
+NOTHING: dict[str, Callable[[float], Floats]] = {
+    "silence": lambda s: np.zeros(int(s * RATE), np.float32),
+    "line noise": lambda s: 0.01 * noise(int(s * RATE), 1.0, np.random.default_rng(1)),
+    "loud noise": lambda s: 0.2 * noise(int(s * RATE), 1.0, np.random.default_rng(2)),
+    "hum": lambda s: tones((50, 100, 150), s, 0, s, 0.1),
+    "ring-back, Europe and China": lambda s: tones((450,), 1.0, 4.0, s),
+    "ring-back, North America": lambda s: tones((440, 480), 2.0, 4.0, s),
+    "busy": lambda s: tones((480, 620), 0.5, 0.5, s),
+    "dtmf": dtmf,
+    "fax": fax,
+    "hold music": music,
+    "babble": babble,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NOTHING)
+def test_no_words_out_of_nothing(tmp_path: Path, model: FasterWhisper, kind: str) -> None:
+    rows = heard(tmp_path / "a.wav", NOTHING[kind](12.0), BatchTranscription(model))
+    assert [(row.text, round(row.confidence, 2)) for row in rows] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("kind", NOTHING)
+def test_no_words_out_of_ten_minutes_of_nothing(tmp_path: Path, model: FasterWhisper, kind: str, lang: str) -> None:
+    soundfile.write(tmp_path / "a.wav", NOTHING[kind](600.0), RATE)
+    with open_recording(tmp_path / "a.wav") as recording:
+        rows = BatchTranscription(model).transcribe(recording, "zh" if lang == "zh" else "en")
+    assert [(row.text, round(row.confidence, 2)) for row in rows] == []
+
+
+@pytest.mark.slow
+def test_an_hour_is_heard_in_shards(tmp_path: Path, model: FasterWhisper, sides: tuple[Floats, Floats]) -> None:
+    once = np.stack(sides, axis=1)
+    times = int(3600 * RATE / len(once))
+    with soundfile.SoundFile(tmp_path / "a.flac", "w", RATE, 2) as file:
+        for _ in range(times):
+            file.write(once)
+    with open_recording(tmp_path / "a.flac") as recording:
+        rows = BatchTranscription(model).transcribe(recording, "zh")
+    assert len(rows) == pytest.approx(4 * times, rel=0.02)
