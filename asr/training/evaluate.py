@@ -2,7 +2,8 @@
 
 Sentences are the grammar's held-out ones (templates, fillings and everyday lines that training does not hold), spoken
 by espeak-ng voices that training heard, or never heard, and passed through ``audio.telephone`` with lines from good
-to bad. Prints Mandarin character and English word error rates, with 95 % bootstrap intervals over sentences.
+to bad. Prints Mandarin character and English word error rates, with 95 % bootstrap intervals over sentences: of what
+a call brings (two thirds), of everyday speech (one third), and of all.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -25,13 +27,16 @@ from asr.whisper import FasterWhisper
 from audio.g711 import Floats, Pcm16, to_float
 from audio.telephone import RATE, Line, telephone
 
+Text = Literal["call", "everyday", "all"]
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Error rate of one language and set of voices, ``low``–``high`` its 95 % interval over ``n`` sentences."""
+    """Error rate of one language, set of voices and kind of text; ``low``–``high`` its 95 % interval over ``n``."""
 
     lang: Lang
     voices: VoiceSet
+    text: Text
     error_rate: float
     low: float
     high: float
@@ -50,29 +55,37 @@ def random_line(rng: np.random.Generator) -> Line:
     )
 
 
-def spoken(lang: Lang, voices: VoiceSet, n: int, seed: int, split: Split = "test") -> Iterator[tuple[str, Floats, str]]:
-    """(transcript, 8 kHz audio as received, voice) of ``n`` held-out sentences."""
+def spoken(
+    lang: Lang, voices: VoiceSet, n: int, seed: int, split: Split = "test"
+) -> Iterator[tuple[str, Floats, str, Text]]:
+    """(transcript, 8 kHz audio as received, voice, kind of text) of ``n`` held-out sentences."""
     rng = np.random.default_rng([seed, 5])
     for sentence in sentences(lang, split, n, seed):
         said = speak(sentence.spoken, lang, voices, rng)
         if said is not None:
             quiet = np.zeros(int(rng.uniform(0.1, 0.3) * RATE), np.int16)
             clip: Pcm16 = np.concatenate([quiet, said[0], quiet])
-            yield sentence.text, to_float(telephone(to_float(clip), RATE, random_line(rng), rng)), said[1]
+            received = to_float(telephone(to_float(clip), RATE, random_line(rng), rng))
+            yield sentence.text, received, said[1], "everyday" if sentence.source == "general" else "call"
 
 
 def score(
     model: Transcriber, lang: Lang, voices: VoiceSet, n: int, seed: int = 2026
-) -> tuple[Score, list[tuple[str, str, str]]]:
-    """The score, and (said, heard, voice) of every sentence."""
+) -> tuple[list[Score], list[tuple[str, str, str]]]:
+    """The scores of call, everyday and all text, and (said, heard, voice) of every sentence."""
     rows = [
-        (said, model.transcribe(audio, RATE, lang).text, voice) for said, audio, voice in spoken(lang, voices, n, seed)
+        (said, model.transcribe(audio, RATE, lang).text, voice, text)
+        for said, audio, voice, text in spoken(lang, voices, n, seed)
     ]
-    pairs = [(said, heard) for said, heard, _ in rows]
-    rng = np.random.default_rng(seed)
-    draws = [error_rate([pairs[i] for i in rng.integers(len(pairs), size=len(pairs))], lang) for _ in range(100)]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return Score(lang, voices, error_rate(pairs, lang), float(low), float(high), len(pairs)), rows
+    scores = []
+    kinds: tuple[Text, ...] = ("call", "everyday", "all")
+    for kind in kinds:
+        pairs = [(said, heard) for said, heard, _, text in rows if kind in (text, "all")]
+        rng = np.random.default_rng(seed)
+        draws = [error_rate([pairs[i] for i in rng.integers(len(pairs), size=len(pairs))], lang) for _ in range(100)]
+        low, high = np.percentile(draws, [2.5, 97.5])
+        scores.append(Score(lang, voices, kind, error_rate(pairs, lang), float(low), float(high), len(pairs)))
+    return scores, [row[:3] for row in rows]
 
 
 def main() -> None:
@@ -89,11 +102,13 @@ def main() -> None:
     for lang in ("zh", "en"):
         for voices in ("unseen", "seen"):
             found, rows = score(model, lang, voices, args.n, args.seed)
-            scores.append(found)
-            if not args.json:
+            scores += found
+            for each in found if not args.json else ():
                 name = "CER" if lang == "zh" else "WER"
-                interval = f"({found.low:.1%}–{found.high:.1%}, n={found.n})"
-                sys.stdout.write(f"{lang} {voices:6} voices  {name} {found.error_rate:6.1%}  {interval}\n")
+                interval = f"({each.low:.1%}–{each.high:.1%}, n={each.n})"
+                sys.stdout.write(
+                    f"{lang} {voices:6} voices, {each.text:8}  {name} {each.error_rate:6.1%}  {interval}\n"
+                )
             for said, heard, voice in [r for r in rows if r[0] != r[1]][: args.errors]:
                 sys.stdout.write(f"    {said} → {heard}  [{voice}]\n")
     if args.json:

@@ -27,7 +27,7 @@ def said() -> list[tuple[Lang, Floats]]:
     """Both languages, lengths from one to nine seconds, in an order that mixes them."""
     clips: list[tuple[Lang, Floats]] = []
     for lang in ("zh", "en"):
-        short = [audio for _, audio, _ in spoken("zh" if lang == "zh" else "en", "unseen", 9, seed=21)]
+        short = [audio for _, audio, _, _ in spoken("zh" if lang == "zh" else "en", "unseen", 9, seed=21)]
         clips += [("zh" if lang == "zh" else "en", audio) for audio in short]
         clips.append(("zh" if lang == "zh" else "en", np.concatenate(short[:4])))  # longer than one window
     order = np.random.default_rng(0).permutation(len(clips))

@@ -30,10 +30,12 @@ def call(text: str, voice: str, rate: int = 165) -> Floats:
     return to_float(telephone(to_float(pcm), source, Line(snr_db=25), np.random.default_rng(3)))
 
 
-@pytest.mark.parametrize(("lang", "most"), [("zh", 0.32), ("en", 0.45)])
+@pytest.mark.parametrize(("lang", "most"), [("zh", 0.24), ("en", 0.32)])
 def test_held_out_sentences_by_unheard_voices(model: FasterWhisper, lang: Lang, most: float) -> None:
     """Half as much again as the card says: enough to catch the loss of the model, whatever the thirty sentences are."""
-    pairs = [(said, model.transcribe(audio, RATE, lang).text) for said, audio, _ in spoken(lang, "unseen", 30, seed=11)]
+    pairs = [
+        (said, model.transcribe(audio, RATE, lang).text) for said, audio, _, _ in spoken(lang, "unseen", 30, seed=11)
+    ]
     assert error_rate(pairs, lang) < most, pairs
 
 
