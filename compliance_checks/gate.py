@@ -17,6 +17,7 @@ from compliance_checks import approved
 from compliance_checks.approved import ApprovedLine
 from compliance_checks.check import Check, Finding, Sentence
 from compliance_checks.checks import default_checks
+from compliance_checks.checks.disclosure import Disclosure
 from compliance_checks.checks.ledger import amounts_of, has_ledger
 from compliance_checks.checks.slots import NAMES, bad_name
 from compliance_checks.normalise import is_han
@@ -24,10 +25,15 @@ from compliance_checks.numbers import money_en, money_zh
 from compliance_checks.patterns import PatternError
 from compliance_checks.policy import Policies, Policy, PolicyError
 from compliance_checks.rulebook import Rulebook
+from compliance_checks.semantic.check import SemanticCheck
+from compliance_checks.semantic.load import load_model
+from compliance_checks.semantic.model import SemanticError
+from compliance_checks.stopped import Stopped
 
 log = logging.getLogger(__name__)
 
 MAX_TEXT: Final = 2000
+SEMANTIC_DEFAULT: Final[str | None] = None
 _STRICTNESS: Final[Mapping[Decision, int]] = {"allow": 0, "rewrite": 1, "refuse": 2, "escalate": 3, "end_call": 4}
 _LANGS: Final[frozenset[Lang]] = frozenset({"zh", "en"})
 _PARTIES: Final[frozenset[Party]] = frozenset({"unverified", "borrower", "third_party", "voicemail"})
@@ -49,6 +55,10 @@ BEFORE_DISCLOSURE: Final = frozenset(
         "voicemail_message",
     }
 )
+# What is about the debt itself: where a law wants the borrower told who calls and why, it wants that before these.
+DEBT_BUSINESS: Final = frozenset(
+    {"debt_facts", "ask_payment", "read_back", "plan_offer", "payment_channel", "consequence"}
+)
 _EXPLAIN: Final[Mapping[str, Mapping[str, str]]] = {
     "gate.not_text": {"zh": "不是文本。", "en": "Is not text."},
     "gate.empty": {"zh": "没有可判断的内容。", "en": "Holds nothing to judge."},
@@ -61,6 +71,10 @@ _EXPLAIN: Final[Mapping[str, Mapping[str, str]]] = {
     "gate.cannot_judge": {"zh": "检查未能完成，按拒绝处理。", "en": "A check could not finish, so the answer is no."},
     "gate.bad_rewrite": {"zh": "替代语句未通过检查。", "en": "The approved alternative did not pass."},
     "gate.language_of_call": {"zh": "话术语言与通话语言不一致。", "en": "The line is not in the language of the call."},
+    "gate.not_in_script": {
+        "zh": "策略只允许已批准话术中的语句。",
+        "en": "The policy lets nothing be said but lines of an approved script.",
+    },
     "gate.script_changed": {"zh": "话术与批准的版本不一致。", "en": "The script is not the approved one."},
     "slot.bad_name": {"zh": "字段内容不像名称。", "en": "A slot that should hold a name does not look like one."},
     "slot.differs": {"zh": "字段内容与案件记录不符。", "en": "A slot differs from the case file."},
@@ -85,19 +99,34 @@ class ScriptLike(Protocol):
 class Gate:
     """Rules, packs and checks, loaded once and shared by every call; stateless, safe between threads."""
 
-    def __init__(self, rulebook: Rulebook, policies: Policies, checks: Sequence[Check]) -> None:
+    def __init__(
+        self, rulebook: Rulebook, policies: Policies, checks: Sequence[Check], last: Check | None = None
+    ) -> None:
+        """``last`` is asked only where no other check found anything: it can add a refusal and lift none."""
         self._rulebook = rulebook
         self._policies = policies
         self._checks = tuple(checks)
+        self._last = last
 
     @classmethod
-    def load(cls, packs_dir: Path | None = None, rules_dir: Path | None = None) -> Gate:
-        """The gate with the packs and rules of these folders (default: those shipped).
+    def load(
+        cls,
+        packs: Path | None = None,
+        rules_dir: Path | None = None,
+        semantic: str | Path | None = SEMANTIC_DEFAULT,
+    ) -> Gate:
+        """The gate with the packs that ship, and over them those of the operator's folder ``packs``.
 
-        Raises ``PolicyError`` or ``PatternError`` naming the file that cannot be read.
+        ``semantic`` is the model beside the rules: ``"embedded"``, a ``.npz`` file, or the name or folder of a
+        transformers text classifier; ``None`` for the rules alone. Raises ``PolicyError``, ``PatternError`` or
+        ``SemanticError`` naming the file that cannot be read.
         """
         rulebook = Rulebook(rules_dir)
-        return cls(rulebook, Policies(packs_dir, rulebook.hash), default_checks(rulebook))
+        if semantic is None:
+            return cls(rulebook, Policies(None, rulebook.hash, overlays_dir=packs), _checks(rulebook))
+        last = SemanticCheck(load_model(semantic))
+        policies = Policies(None, f"{rulebook.hash}:{last.model.fingerprint}", overlays_dir=packs)
+        return cls(rulebook, policies, _checks(rulebook), last)
 
     @property
     def policies(self) -> Policies:
@@ -131,7 +160,7 @@ class Gate:
 
     # -- one sentence
 
-    def _judge(self, text: object, facts: CallFacts) -> Verdict:
+    def _judge(self, text: object, facts: CallFacts, scripted: bool = False) -> Verdict:
         problem = _unfit(text, facts)
         if problem or not isinstance(text, str):
             return _refusal(problem or "gate.not_text", text)
@@ -139,6 +168,8 @@ class Gate:
             policy = self._policies.resolve(facts.policy, facts.lang)
         except PolicyError:
             return _refusal("gate.unknown_policy", text)
+        if policy.approved_lines_only and not scripted:
+            return _refusal("gate.not_in_script", text, policy)
         sentence = self._rulebook.read(text, facts.lang)
         problem = _unreadable(sentence)
         if problem:
@@ -147,7 +178,9 @@ class Gate:
 
     def _findings(self, sentence: Sentence, facts: CallFacts, policy: Policy) -> list[Finding]:
         found: list[Finding] = []
-        for check in self._checks:
+        for check in (*self._checks, self._last):
+            if check is None or (check is self._last and found):
+                continue
             try:
                 found.extend(check.findings(sentence, facts, policy))
             except Exception as error:
@@ -165,7 +198,7 @@ class Gate:
             names = {f.alternative for f in found}
             name = names.pop() if len(names) == 1 else None
             text = self._rulebook.alternatives.get(name or "", {}).get(facts.lang, "")
-            if not text or self._judge(text, facts).decision != "allow":
+            if not text or self._judge(text, facts, scripted=True).decision != "allow":
                 decision, text = "refuse", ""
         return Verdict(decision, text, hits, policy.hash)
 
@@ -173,7 +206,8 @@ class Gate:
 
     def _judge_line(self, proposed: Proposed, facts: CallFacts, script: ScriptLike | None) -> Verdict:
         merged = replace(facts, case={**proposed.slots, **facts.case})
-        verdict = replace(self.judge(proposed.text, merged), script_hash=proposed.script_hash)
+        scripted = bool(proposed.script_id and proposed.script_hash)
+        verdict = replace(self._judge(proposed.text, merged, scripted), script_hash=proposed.script_hash)
         try:
             policy = self._policies.resolve(facts.policy, facts.lang)
         except PolicyError:
@@ -204,8 +238,16 @@ class Gate:
             if any(any(money_zh(r.view) if r.lang == "zh" else money_en(r.view)) for r in view.readings):
                 yield "ledger.unverifiable"
         business = not proposed.purposes or proposed.purposes - BEFORE_DISCLOSURE
-        if business and set(policy.disclosures) - facts.purposes_done - proposed.purposes:
+        of_the_debt = not proposed.purposes or bool(proposed.purposes & DEBT_BUSINESS)
+        required = set(policy.disclosures if business else ())
+        if facts.party == "borrower" and of_the_debt:
+            required |= set(policy.borrower_disclosures)
+        if required - facts.purposes_done - proposed.purposes:
             yield "disclosure.missing"
+
+
+def _checks(rulebook: Rulebook) -> tuple[Check, ...]:
+    return (*default_checks(rulebook), Stopped(Disclosure(rulebook)))
 
 
 def _unfit(text: object, facts: CallFacts) -> str | None:
@@ -281,4 +323,4 @@ def _hits(found: Iterable[Finding], policy: Policy, size: int) -> tuple[RuleHit,
     return tuple(hits)
 
 
-__all__ = ["BEFORE_DISCLOSURE", "MAX_TEXT", "Gate", "PatternError", "PolicyError", "ScriptLike"]
+__all__ = ["BEFORE_DISCLOSURE", "MAX_TEXT", "Gate", "PatternError", "PolicyError", "ScriptLike", "SemanticError"]

@@ -45,6 +45,17 @@ _GRAMMAR = frozenset(
 _MORE_WORDS = frozenset({"保安", "加人", "先告", "人士", "伤害", "自己"})
 
 
+# Pairs so common that they never fall apart: 好自己 is 好 + 自己, 报证件 is 报 + 证件.
+_PAIRS = (
+    "自己证件证明身份手机电话银行客服您好时间方便安心放心耐心关心担心逾期还款本期本人客户联系谢谢请问"
+    "稍后处理办理申请方案分期金额账单到期最低工作现在今天明天家人朋友公司单位打扰提醒通知确认核实信息"
+    "服务人工转接同事记录登记通话录音来电接听号码密码合同利息额度手续流程安排计划收入困难理解抱歉感谢"
+    "愉快健康注意安全保重身体情况问题可以需要希望没有已经如果因为所以什么怎么我们您的一下一个以后以前"
+    "知道告诉"
+)
+STRONG = frozenset(_PAIRS[i : i + 2] for i in range(0, len(_PAIRS), 2))
+
+
 def is_word(text: str) -> bool:
     """True if ``text`` is an ordinary word or holds grammar: then its likeness to a term is chance."""
     return text in _common_words() or text in _MORE_WORDS
@@ -64,6 +75,14 @@ def spell(term: str) -> str:
     return "".join(code(char) for char in term)
 
 
+def spellings(term: str) -> tuple[str, ...]:
+    """``term`` as syllables, and with any one of them cut to its first letter, as in 脑c for 脑残."""
+    codes = spell(term)
+    initials = [syllable(char)[:1] for char in term]
+    cut = (codes[:i] + initial + codes[i + 1 :] for i, initial in enumerate(initials) if initial)
+    return (codes, *cut)
+
+
 @lru_cache(maxsize=4096)
 def split_pinyin(letters: str) -> tuple[str, ...]:
     """``letters`` cut into pinyin syllables, longest first with backtracking; empty if it is not pinyin."""
@@ -80,7 +99,7 @@ def split_pinyin(letters: str) -> tuple[str, ...]:
 
 
 def sound_view(view: View) -> View:
-    """The Chinese view as syllables; Latin runs that are pinyin become syllables too."""
+    """The Chinese view as syllables; Latin runs that are pinyin become syllables too, single letters stay."""
     text: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -98,7 +117,7 @@ def sound_view(view: View) -> View:
                 ends.append(cut + len(part))
                 cut += len(part)
             if cut == pos:
-                text.append(" ")
+                text.append(run if len(run) == 1 else " ")
                 starts.append(pos)
                 ends.append(pos + len(run))
             pos += len(run)

@@ -104,13 +104,12 @@ class View:
 
 def fold(text: str) -> View:
     """The common folded form of ``text``; idempotent on its own output."""
-    out: list[str] = []
-    starts: list[int] = []
-    for index, char in enumerate(text):
-        for part in fold_char(char):
-            out.append(part)
-            starts.append(index)
-    return View("".join(out), tuple(starts), tuple(index + 1 for index in starts))
+    parts = [fold_char(char) for char in text]
+    folded = "".join(parts)
+    if len(folded) == len(parts) and "" not in parts:  # the common case: a character for a character
+        return View(folded, tuple(range(len(parts))), tuple(range(1, len(parts) + 1)))
+    starts = [index for index, part in enumerate(parts) for _ in part]
+    return View(folded, tuple(starts), tuple(index + 1 for index in starts))
 
 
 def _pick(view: View, text: list[str], at: list[int]) -> View:
@@ -128,6 +127,8 @@ def han_view(base: View) -> View:
             mark = char
         elif char in SENTENCE_ENDS or (char == "." and _ends_sentence(chars, i, size)):
             mark = "。"
+        elif char == "、":
+            continue  # a list goes on in one clause: what is denied of its first entry is denied of the next
         elif char in CLAUSE_BREAKS:
             if char == "," and 0 < i < size - 1 and chars[i - 1].isdigit() and chars[i + 1].isdigit():
                 continue
@@ -152,16 +153,40 @@ def han_view(base: View) -> View:
 
 
 _INSERT = re.compile(r"(?<=[\u4e00-\u9fff])[a-z]{1,2}(?=[\u4e00-\u9fff])")
+# How far around stray letters a sentence is read again without them.
+_AROUND = 80
 
 
 def without_inserts(view: View) -> View | None:
-    """The Chinese reading without single Latin letters inside words (废w物); ``None`` where there are none."""
-    inserts = [match.span() for match in _INSERT.finditer(view.text)]
+    """The Chinese reading without single Latin letters inside words (废w物); ``None`` where there are none.
+
+    It holds only the sentences in which such letters stand, of a long one only what is near them: everything else
+    has been read already.
+    """
+    source = view.text
+    inserts = [match.span() for match in _INSERT.finditer(source)]
     if not inserts:
         return None
-    drop = {i for start, end in inserts for i in range(start, end)}
-    keep = [i for i in range(len(view.text)) if i not in drop]
-    return _pick(view, [view.text[i] for i in keep], keep)
+    keep: list[int] = []
+    text: list[str] = []
+    done = 0
+    for start, end in inserts:
+        low = max(done, start - _AROUND, source.rfind("。", max(0, start - _AROUND), start) + 1)
+        if low > done and text and text[-1] != "。":
+            keep.append(low - 1)
+            text.append("。")
+        keep.extend(range(low, start))
+        text.extend(source[low:start])
+        stop = source.find("。", end, end + _AROUND)
+        high = stop + 1 if stop >= 0 else min(len(source), end + _AROUND)
+        # Up to the next letters; the stretch behind them is theirs.
+        following = _INSERT.search(source, end, high + 3)
+        if following is not None:
+            high = min(high, following.start())
+        keep.extend(range(end, high))
+        text.extend(source[end:high])
+        done = max(high, end)
+    return _pick(view, text, keep)
 
 
 def _latin(char: str) -> bool:
@@ -194,7 +219,8 @@ def _heal(view: View) -> View:
 # ---------------------------------------------------------------------------------------------- English
 
 _TOKEN = re.compile(r"[a-z0-9@$!|+'’`´]*[a-z0-9@$][a-z0-9@$|+'’`´]*|[^\sa-z0-9]")
-_SPELT = re.compile(r"(?<![a-z0-9@$])[a-z0-9@$](?:([ .*_\-~|/·•,]{1,2})[a-z0-9@$](?![a-z0-9@$'])){3,}")
+_SPELT = re.compile(r"(?<![a-z0-9@$])[a-z0-9@$](?:([ .*_\-~|/·•,]{1,2})[a-z0-9@$](?![a-z0-9@$'])){2,}")
+_MAX_CHUNK = 64  # characters of one word with a symbol after each letter
 _IN_WORD = re.compile(r"(?<=[a-z0-9@$])[.*_\-~|/·•^+=](?=[a-z0-9@$])")
 _RUN = re.compile(r"(.)\1{2,}")
 _LEET = str.maketrans("013457@$|!+89", "oieastasiitbg")
@@ -239,14 +265,21 @@ _SUFFIXES = (
 class Vocabulary:
     """The words that rules look for; a disguised spelling is undone only if that gives one of them."""
 
-    __slots__ = ("_prefixes", "_words")
+    __slots__ = ("_prefixes", "_words", "short")
 
-    def __init__(self, words: frozenset[str], prefixes: tuple[str, ...]) -> None:
+    def __init__(self, words: frozenset[str], prefixes: tuple[str, ...], short: frozenset[str] = frozenset()) -> None:
         self._words = words
         self._prefixes = prefixes
+        self.short = short  # words of three letters: believed only where the disguise is plain to see
 
     def __contains__(self, word: str) -> bool:
         return word in self._words or word.startswith(self._prefixes)
+
+    def known_letters(self, word: str) -> int:
+        """How many letters of ``word`` the best known word or stem accounts for."""
+        if word in self._words:
+            return len(word)
+        return max((len(stem) for stem in self._prefixes if word.startswith(stem)), default=0)
 
 
 def _plain_word(token: str, known: Vocabulary) -> str:
@@ -259,10 +292,22 @@ def _plain_word(token: str, known: Vocabulary) -> str:
     for candidate in list(candidates):
         if _RUN.search(candidate):
             candidates += [_RUN.sub(r"\1\1", candidate), _RUN.sub(r"\1", candidate)]
+    candidates += [_by_sound(candidate) for candidate in candidates]
+    disguised = not token.isalpha()
     for candidate in candidates[1:]:
-        if candidate in known:
+        if candidate in known or (disguised and candidate in known.short):
             return candidate
     return token
+
+
+# Spelt as it sounds: stoopid, skum, phuck.
+_SOUNDS = (("oo", "u"), ("ph", "f"), ("sk", "sc"), ("kr", "cr"), ("z", "s"))
+
+
+def _by_sound(word: str) -> str:
+    for written, heard in _SOUNDS:
+        word = word.replace(written, heard)
+    return word
 
 
 def _unmask(chunk: str, known: Vocabulary) -> str:
@@ -270,8 +315,9 @@ def _unmask(chunk: str, known: Vocabulary) -> str:
     joined = _plain_word(_IN_WORD.sub("", chunk), known)
     if joined in known or "*" not in chunk:
         return joined
-    spelt = (chunk.replace("*", vowel) for vowel in "aeiou")
-    return next((word for word in spelt if word.isalpha() and word in known), joined)
+    spelt = [chunk.replace("*", vowel) for vowel in "aeiou"]
+    best = max(spelt, key=known.known_letters)
+    return best if best.isalpha() and best in known else joined
 
 
 def _expand(token: str) -> str:
@@ -284,27 +330,36 @@ def _expand(token: str) -> str:
     return token.strip("'!")
 
 
+@lru_cache(maxsize=1 << 13)
+def _heard(word: str, known: Vocabulary) -> tuple[str, ...]:
+    """The words that are heard in one written word: don't is do and not."""
+    return tuple(_expand(_plain_word(word.rstrip("!"), known)).split())
+
+
+_HAN_RUN = re.compile(r"[\u4e00-\u9fff\u3400-\u4dbf\U00020000-\U000323af〇]+")
+
+
 def word_view(base: View, known: Vocabulary) -> View:
     """English reading: words one space apart, ``,`` and ``.`` as clause and sentence marks."""
     text: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
     loose: set[int] = set()
-    source = base.text
+    source, first, last = base.text, base.starts, base.ends
 
     def emit(word: str, start: int, end: int, joined: bool = False) -> None:
         if text and not (word in ",." and text[-1] in ",."):
             text.append(" ")
-            starts.append(base.starts[start])
-            ends.append(base.starts[start])
-        for offset, char in enumerate(word):
-            if joined:
-                loose.add(len(text))
-            # A changed spelling maps to the whole token, an unchanged one character by character.
-            exact = len(word) == end - start
-            text.append(char)
-            starts.append(base.starts[start + offset] if exact else base.starts[start])
-            ends.append(base.ends[start + offset] if exact else base.ends[end - 1])
+            starts.append(first[start])
+            ends.append(first[start])
+        size = len(word)
+        if joined:
+            loose.update(range(len(text), len(text) + size))
+        text.extend(word)
+        # A changed spelling maps to the whole token, an unchanged one character by character.
+        exact = size == end - start
+        starts.extend(first[start:end] if exact else [first[start]] * size)
+        ends.extend(last[start:end] if exact else [last[end - 1]] * size)
 
     spelt = {match.start(): match for match in _SPELT.finditer(source)}
     pos = 0
@@ -312,7 +367,7 @@ def word_view(base: View, known: Vocabulary) -> View:
         match = spelt.get(pos)
         if match is not None and not match.group().replace(" ", "").isdigit():
             letters = re.sub(r"[^a-z0-9@$]", "", match.group())
-            if not letters.isdigit():
+            if not letters.isdigit() and (len(letters) > 3 or letters in known.short):
                 emit(_plain_word(letters, known), match.start(), match.end(), joined=True)
                 pos = match.end()
                 # P.o.l.i.c.e. ends with one more of its own separators.
@@ -326,7 +381,12 @@ def word_view(base: View, known: Vocabulary) -> View:
         if word[0].isalnum() or word[0] in "@$":
             # Pieces held together by symbols: po-lice, ar.rest. Joined only into a word that rules know.
             chunk_end = end
-            while (piece := _IN_WORD.match(source, chunk_end)) and (more := _TOKEN.match(source, piece.end())):
+            # No word is longer than the bound, without which a long run of pieces would be read again from each.
+            while (
+                chunk_end - pos < _MAX_CHUNK
+                and (piece := _IN_WORD.match(source, chunk_end))
+                and (more := _TOKEN.match(source, piece.end()))
+            ):
                 if not (more.group()[0].isalnum() or more.group()[0] in "@$"):
                     break
                 chunk_end = more.end()
@@ -336,11 +396,12 @@ def word_view(base: View, known: Vocabulary) -> View:
                     emit(joined, pos, chunk_end)
                     pos = chunk_end
                     continue
-            if is_number(source, pos) is not None:
-                end = is_number(source, pos) or end
+            number = is_number(source, pos)
+            if number is not None:
+                end = number
                 emit(source[pos:end].replace(",", ""), pos, end)
             else:
-                for part in _expand(_plain_word(word.rstrip("!"), known)).split():
+                for part in _heard(word, known):
                     emit(part, pos, end)
         elif word in SENTENCE_ENDS or word == ".":
             emit(".", pos, end)
@@ -352,7 +413,11 @@ def word_view(base: View, known: Vocabulary) -> View:
                 pass
             else:
                 emit(",", pos, end)
-        elif is_han(word) or word in "<>{}%£€¥₹&#":
+        elif is_han(word):
+            run = _HAN_RUN.match(source, end)
+            end = run.end() if run is not None else end
+            emit(",", pos, end)  # no English rule looks for Chinese: a run of it only parts what stands around it
+        elif word in "<>{}%£€¥₹&#":
             emit(word, pos, end)
         pos = end
     return View("".join(text), tuple(starts), tuple(ends), frozenset(loose))

@@ -17,6 +17,8 @@ _ZH_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {
     "拐": 7,
     "勾": 9,
 }
+# Banker's numerals, one character each, so that offsets stay.
+_FORMAL = str.maketrans("壹贰叁肆伍陆柒捌玖拾佰仟萬貳參陸", "一二三四五六七八九十百千万二三六")
 _ZH_UNITS = {"十": 10, "百": 100, "千": 1000}
 _ZH_NUMBER = r"(?:\d+(?:\.\d+)?[百千万亿]{0,2}|[零〇一二两三四五六七八九十百千万亿]+(?:点[零〇一二三四五六七八九]+)?)"
 _EN_WORDS = {
@@ -84,7 +86,8 @@ _EN_MONEY = re.compile(
     rf"(?:(?: and)? (?P<cents>{_EN_NUMBER}) cents?)?"
 )
 _EN_BARE = re.compile(
-    rf"\b(?:owe|owes|owed|owing|balance|amount|total|pay|debt|due|repay|payment|sum)(?: us| of| is| for| was| now"
+    rf"\b(?:owe|owes|owed|owing|balance|amount|total|pay|debt|due|repay|payment|sum|comes|adds up"
+    rf"|rises|grows|all in)(?: us| of| is| for| was| now"
     rf"| stands at| totals| comes to| to| at| a| the| back)*"
     rf" (?P<n2>{_EN_NUMBER})\b(?! ?(?:days?|months?|weeks?|years?|hours?|minutes?|am|pm|times?|percent|%|of the"
     rf"|installments?|instalments?|payments?|or|more|january|february|march|april|may|june|july|august|september"
@@ -177,8 +180,9 @@ def english_number(text: str) -> Decimal | None:
 def money_zh(view: View) -> Iterator[Money]:
     """Every amount in a Chinese view; bare numbers only after a word such as 欠 or 应还."""
     taken: set[int] = set()
+    text = view.text.translate(_FORMAL)
     for pattern in (_ZH_MONEY, _ZH_PREFIXED, _ZH_BARE):
-        for match in pattern.finditer(view.text):
+        for match in pattern.finditer(text):
             if match.start("n") in taken:
                 continue
             value = chinese_number(match.group("n"))
@@ -213,7 +217,7 @@ def money_en(view: View) -> Iterator[Money]:
 
 
 _DAYS_ZH = re.compile(
-    rf"(?:逾期|拖欠|欠款?|超期|过期|晚了|拖了|欠了)[^，。\d]{{0,6}}?(?P<n>{_ZH_NUMBER})(?:多|来)?(?P<unit>天"
+    rf"(?:逾期|拖欠|欠款?|超期|过期|晚了|拖了|欠了)[^，。\d]{{0,6}}?(?P<n>{_ZH_NUMBER}|半)(?:多|来)?(?P<unit>天"
     rf"|日(?!期)|个?月|年)(?!\d*[日号月])"
 )
 _DAYS_EN = re.compile(
@@ -231,6 +235,9 @@ def days_late(view: View, lang: str) -> Iterator[tuple[int, int, int, int]]:
         groups = match.groupdict()
         raw = groups.get("n") or groups.get("n2") or ""
         unit = (groups.get("unit") or groups.get("unit2") or "").rstrip("s")
+        if raw == "半":
+            yield _UNIT_DAYS.get(unit, 1) // 2 or 1, 1, *view.origin(match.start(), match.end())
+            continue
         value = chinese_number(raw) if lang == "zh" else english_number(raw)
         if value is not None:
             yield int(value), _UNIT_DAYS.get(unit, 1), *view.origin(match.start(), match.end())
@@ -242,12 +249,19 @@ _DIGIT_CHARS = {**{str(i): str(i) for i in range(10)}, **{c: str(v) for c, v in 
 _SEPARATORS = frozenset(" -.·_()/")
 
 
+_LETTER_DIGITS = {"l": "1", "i": "1", "o": "0"}  # 4l5 555 0l32
+
+
+def _between_digits(text: str, start: int, end: int) -> bool:
+    return text[start - 1 : start].isdigit() or text[end : end + 1].isdigit()
+
+
 def digit_strings(base: View) -> Iterator[tuple[str, int, int]]:
     """Runs of seven digits or more, written or spoken (一三八, one three eight, double seven), separators ignored.
 
     Yields ``(digits, start, end)`` with offsets in the original. A final ``x`` of an ID number is kept.
     """
-    text = base.text
+    text = base.text.translate(_FORMAL)
     digits: list[str] = []
     start = last = gap = 0
     repeat = 1
@@ -271,6 +285,8 @@ def digit_strings(base: View) -> Iterator[tuple[str, int, int]]:
             value = _SPOKEN.get(word, "")
             if word == "x" and len(digits) == 17:
                 value = "X"
+            elif word in _LETTER_DIGITS and _between_digits(text, pos, end):
+                value = _LETTER_DIGITS[word]
         if value:
             if not digits:
                 start = pos

@@ -12,6 +12,7 @@ A pattern is a row of items between which gaps may be allowed::
 * ``..``       up to 6 characters (4 English words) inside one clause
 * ``...``      up to 16 characters (10 words) inside one clause
 * ``....``     up to 40 characters (20 words) inside one sentence, commas allowed
+* ``.....``    up to 120 characters (60 words), whatever stands between
 * nothing between two items: they touch
 
 All terms of all patterns sit in one Aho-Corasick automaton per language; rules whose terms are absent cost nothing.
@@ -19,7 +20,9 @@ All terms of all patterns sit in one Aho-Corasick automaton per language; rules 
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,8 +39,11 @@ _GAPS: dict[str, tuple[int, int, str]] = {
     "..": (6, 4, "clause"),
     "...": (16, 10, "clause"),
     "....": (40, 20, "sentence"),
+    ".....": (120, 60, "text"),
 }
-_MAX_HITS_PER_CLASS = 400  # bounds the work on hostile input; past it a sentence is refused, not skipped
+# Bounds the work on hostile input: past it a sentence is refused, not skipped. Longer texts may repeat more.
+_MAX_HITS_PER_TERM = 400
+_CHARACTERS_PER_HIT = 6
 
 
 class PatternError(ValueError):
@@ -45,13 +51,13 @@ class PatternError(ValueError):
 
 
 class TooManyHitsError(RuntimeError):
-    """One class of terms occurs too often to be judged."""
+    """One term occurs too often to be judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     classes: frozenset[int]
-    gap: str  # the gap before this item: "", "..", "...", "...."
+    gap: str  # the gap before this item: "" or a key of _GAPS
     head: bool
 
 
@@ -68,8 +74,22 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
+    """``masks`` holds the classes of each item as bits."""
+
     rule: str
     items: tuple[Item, ...]
+    masks: tuple[int, ...]
+
+
+def _numbered(text: str, mark: str) -> list[int]:
+    """For every place in ``text``, and the one after it, how many marks stand up to and with it."""
+    out: list[int] = []
+    last = number = 0
+    for number, match in enumerate(re.finditer(mark, text), start=1):
+        out.extend([number - 1] * (match.start() - last))
+        last = match.start()
+    out.extend([number] * (len(text) - last + 1))
+    return out
 
 
 class Layout:
@@ -79,26 +99,10 @@ class Layout:
 
     def __init__(self, view: View, lang: Lang) -> None:
         self.view = view
-        clause, sentence, word = [], [], []
-        c = s = w = 0
-        chinese = lang == "zh"
-        for char in view.text:
-            if (chinese and char == "。") or (not chinese and char == "."):
-                s += 1
-                c += 1
-            elif (chinese and char == "，") or (not chinese and char == ","):
-                c += 1
-            elif char == " ":
-                w += 1
-            clause.append(c)
-            sentence.append(s)
-            word.append(w)
-        clause.append(c)
-        sentence.append(s)
-        word.append(w)
-        self.clause, self.sentence, self.word = clause, sentence, word
-        if chinese:
-            self.word = list(range(len(view.text) + 1))
+        clause, sentence = ("[，。]", "。") if lang == "zh" else ("[,.]", r"\.")
+        self.clause = _numbered(view.text, clause)
+        self.sentence = _numbered(view.text, sentence)
+        self.word = list(range(len(view.text) + 1)) if lang == "zh" else _numbered(view.text, " ")
 
     def clause_bounds(self, at: int) -> tuple[int, int]:
         return self._bounds(self.clause, at)
@@ -115,7 +119,21 @@ class Layout:
         return start, min(end, len(self.view.text))
 
 
+# More words so common in this trade that their edges sound like other words by chance (确实辛苦 is no 失信).
+_FREQUENT_PAIRS = (
+    "确实辛苦家里安顿安排时候事情东西地方朋友开始结束继续帮助支持联络沟通协商商量材料审核提交登记备注反馈答复工资收入生活身体"
+    "医院医生住院看病学校孩子老人父母爱人老师同学上班下班早上上午中午下午晚上周末月底下周下月网点官方官网官微应用手机短信微信"
+    "余额扣款入账到账明细流水利率本金罚息减免延期宽限最近目前之前之后刚才马上尽快及时按时准时顺利成功失败系统网络信号声音清楚"
+    "明白了解理解体谅原谅配合支付转账充值绑定登录验证核对更新修改变更取消恢复"
+)
+_FREQUENT = frozenset(_FREQUENT_PAIRS[i : i + 2] for i in range(0, len(_FREQUENT_PAIRS), 2))
+
+# Characters that end a word of place (家里安排 is 家里 + 安排): what begins with one sounds like a term by chance.
+_PLACES_AFTER = frozenset("里边面")
+
+# Where each entry of the automata stands, by the entry's number.
 Hits = dict[int, list[tuple[int, int]]]
+Places = tuple[list[tuple[int, int]], list[int]]
 
 
 def _inside_latin(text: str, start: int, end: int) -> bool:
@@ -132,32 +150,41 @@ class Matcher:
         lexicon: Mapping[str, Sequence[str]],
         homophonic: frozenset[str],
         patterns: Iterable[tuple[str, str]],
+        where: Mapping[str, str] | None = None,
     ) -> None:
+        """``where`` names the file of each class and rule for messages. Raises :class:`PatternError`."""
         self.lang: Lang = lang
+        self._where = where or {}
         self._lexicon = lexicon
         self._homophonic = homophonic
         self._ids: dict[str, int] = {}
         self._terms: dict[str, set[int]] = {}
         self._prefixes: dict[str, set[int]] = {}
         self._sounds: dict[str, set[int]] = {}
-        self._by_first: dict[int, list[Pattern]] = {}
+        self._patterns: list[Pattern] = []
         for name in lexicon:
             self._class_of(name)
         for rule, source in patterns:
-            for pattern in self._compile(rule, source):
-                for first in pattern.items[0].classes:
-                    self._by_first.setdefault(first, []).append(pattern)
-        self._plain = self._automaton({t: (t, i, False) for t, i in self._terms.items()})
-        self._stems = self._automaton({t: (t, i, True) for t, i in self._prefixes.items()})
-        self._sound = self._automaton({t: (t, i, False) for t, i in self._sounds.items()})
+            try:
+                self._patterns += self._compile(rule, source)
+            except PatternError as error:
+                file = f"{self._where[rule]}: " if rule in self._where else ""
+                raise PatternError(f"{file}{rule}, {lang}: {error}") from error
+        self._triggers = self._rarest()
+        self._masks: list[int] = []  # by entry: its classes as bits
+        self._wakes: list[tuple[int, ...]] = []  # by entry: the patterns that it wakes
+        self._plain = self._automaton(self._terms, stem=False)
+        self._stems = self._automaton(self._prefixes, stem=True)
+        self._sound = self._automaton(self._sounds, stem=False)
 
-    @staticmethod
-    def _automaton(entries: Mapping[str, tuple[str, set[int], bool]]) -> ahocorasick.Automaton | None:
+    def _automaton(self, entries: Mapping[str, set[int]], *, stem: bool) -> ahocorasick.Automaton | None:
         if not entries:
             return None
         automaton = ahocorasick.Automaton()
-        for key, (term, ids, stem) in entries.items():
-            automaton.add_word(key, (len(term), tuple(sorted(ids)), stem))
+        for key, classes in entries.items():
+            automaton.add_word(key, (len(key), len(self._masks), stem))
+            self._masks.append(sum(1 << number for number in classes))
+            self._wakes.append(tuple(index for number in classes for index in self._triggers.get(number, ())))
         automaton.make_automaton()
         return automaton
 
@@ -177,16 +204,20 @@ class Matcher:
             if term.startswith("<"):
                 inner = term.strip("<>")
                 if inner in trail or inner not in self._lexicon:
-                    raise PatternError(f"class <{trail[0]}> includes <{inner}>, which is unknown or circular")
+                    file = f"{self._where[trail[-1]]}: " if trail[-1] in self._where else ""
+                    raise PatternError(f"{file}class <{trail[0]}> includes <{inner}>, which is unknown or circular")
                 self._add_terms(number, self._lexicon[inner], inner in self._homophonic, (*trail, inner))
                 continue
             term = term.replace("_", " ").lower()
+            if self.lang == "en":
+                term = term.replace("-", " ").replace("'s", "")  # as word_view reads them
             if self.lang == "en" and term.endswith("*"):
                 self._prefixes.setdefault(term[:-1], set()).add(number)
                 continue
             self._terms.setdefault(term, set()).add(number)
             if sounds and self.lang == "zh" and len(term) >= 2 and all(map(is_han, term)):
-                self._sounds.setdefault(homophones.spell(term), set()).add(number)
+                for spelling in homophones.spellings(term):
+                    self._sounds.setdefault(spelling, set()).add(number)
 
     def _compile(self, rule: str, source: str) -> list[Pattern]:
         rows: list[list[Item | None]] = []
@@ -200,17 +231,17 @@ class Matcher:
             head = body.startswith("^")
             body = body.removeprefix("^")
             if not body:
-                raise PatternError(f"{rule}: empty item in {source!r}")
+                raise PatternError(f"empty item in {source!r}")
             item = Item(frozenset(self._alternatives(body)), gap, head)
             rows.append([item, None] if optional else [item])
             gap = ""
         if not rows or gap:
-            raise PatternError(f"{rule}: {source!r} must start and end with a term")
+            raise PatternError(f"{source!r} must start and end with a term")
         found = []
         for choice in product(*rows):
             items = tuple(item for item in choice if item is not None)
             if items:
-                found.append(Pattern(rule, items))
+                found.append(Pattern(rule, items, tuple(sum(1 << c for c in item.classes) for item in items)))
         return found
 
     def _alternatives(self, body: str) -> Iterable[int]:
@@ -221,11 +252,28 @@ class Matcher:
             elif part:
                 literals.append(part)
         if literals:
-            key = "|".join(sorted(literals))
+            key = "=" + "|".join(sorted(literals))  # no class is called so: a word may be spelt like a class
             if key not in self._ids:
                 number = self._ids[key] = len(self._ids)
-                self._add_terms(number, literals, False, (key,))
+                # Disguised as readily as the words of a class; the pattern around them guards against chance.
+                self._add_terms(number, literals, True, (key,))
             yield self._ids[key]
+
+    def _rarest(self) -> dict[int, list[int]]:
+        """The numbers of the patterns that each class wakes: a pattern is woken by its rarest item alone.
+
+        The more classes a term is in, the commoner it is: <you> opens hundreds of patterns, so it should wake none.
+        """
+        common: Counter[int] = Counter()
+        for classes in (*self._terms.values(), *self._prefixes.values()):
+            for number in classes:
+                common[number] += len(classes)
+        triggers: dict[int, list[int]] = {}
+        for index, pattern in enumerate(self._patterns):
+            rarest = min(pattern.items, key=lambda item: sum(common[number] for number in item.classes))
+            for number in rarest.classes:
+                triggers.setdefault(number, []).append(index)
+        return triggers
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -233,7 +281,8 @@ class Matcher:
         words = {word for term in self._terms for word in term.split() if len(word) >= 4}
         words |= {word for term in self._prefixes for word in term.split()[:-1] if len(word) >= 4}
         stems = {term.split()[-1] for term in self._prefixes if term}
-        return Vocabulary(frozenset(words), tuple(stem for stem in stems if len(stem) >= 4))
+        short = {word for word in self._terms if len(word) == 3 and word.isalpha()}
+        return Vocabulary(frozenset(words), tuple(stem for stem in stems if len(stem) >= 4), frozenset(short))
 
     @property
     def terms(self) -> frozenset[str]:
@@ -242,14 +291,14 @@ class Matcher:
     # -- matching
 
     def hits(self, view: View) -> Hits:
-        """Every term of every class, by class number, in order of appearance."""
-        found: dict[int, set[tuple[int, int]]] = {}
+        """Every term that stands in ``view``, by its entry's number."""
+        found: Hits = {}
         text = view.text
         words = self.lang == "en"
         for automaton in (self._plain, self._stems):
             if automaton is None:
                 continue
-            for last, (size, ids, stem) in automaton.iter(text):
+            for last, (size, entry, stem) in automaton.iter(text):
                 start, end = last - size + 1, last + 1
                 if words:
                     if start and text[start - 1].isalnum() and start not in view.loose:
@@ -261,23 +310,31 @@ class Matcher:
                         continue
                 elif text[start] < "{" and _inside_latin(text, start, end):
                     continue
-                for number in ids:
-                    found.setdefault(number, set()).add((start, end))
-        if self._sound is not None:
-            sounds = homophones.sound_view(view)
-            for last, (size, ids, _) in self._sound.iter(sounds.text):
-                start, end = sounds.origin(last - size + 1, last + 1)
-                if any((start, end) in found.get(number, ()) for number in ids):
-                    continue
-                surface = text[start:end]
-                if "，" in surface or "。" in surface or self._chance(text, start, end):
-                    continue
-                for number in ids:
-                    found.setdefault(number, set()).add((start, end))
-        hits = {number: sorted(places) for number, places in found.items()}
-        if any(len(places) > _MAX_HITS_PER_CLASS for places in hits.values()):
+                found.setdefault(entry, []).append((start, end))
+        self._add_sounds(view, found)
+        limit = max(_MAX_HITS_PER_TERM, len(text) // _CHARACTERS_PER_HIT)
+        if any(len(places) > limit for places in found.values()):
             raise TooManyHitsError("a term is repeated too often to be judged")
-        return hits
+        return found
+
+    def _add_sounds(self, view: View, found: Hits) -> None:
+        """Terms that are only heard: 报井, baojing."""
+        if self._sound is None:
+            return
+        text = view.text
+        spelt: dict[tuple[int, int], int] = {}
+        for entry, places in found.items():
+            for place in places:
+                spelt[place] = spelt.get(place, 0) | self._masks[entry]
+        sounds = homophones.sound_view(view)
+        for last, (size, entry, _) in self._sound.iter(sounds.text):
+            start, end = sounds.origin(last - size + 1, last + 1)
+            if spelt.get((start, end), 0) & self._masks[entry]:
+                continue
+            surface = text[start:end]
+            if "，" in surface or "。" in surface or self._chance(text, start, end) or _inside_latin(text, start, end):
+                continue
+            found.setdefault(entry, []).append((start, end))
 
     @staticmethod
     def _chance(text: str, start: int, end: int) -> bool:
@@ -287,35 +344,61 @@ class Matcher:
             return True
         if not all(map(is_han, text[start:end])):
             return False
-        left = start > 0 and homophones.is_word(text[start - 1 : start + 1])
-        right = end < len(text) and homophones.is_word(text[end - 1 : end + 1])
-        return left and right
+        before, after = text[max(0, start - 1) : start + 1], text[end - 1 : end + 1]
+        if text[start] in _PLACES_AFTER and start > 0 and is_han(text[start - 1]):
+            return True
+        if before in homophones.STRONG or after in homophones.STRONG:
+            return True
+        if before in _FREQUENT or after in _FREQUENT:
+            return True
+        return start > 0 and homophones.is_word(before) and end < len(text) and homophones.is_word(after)
 
     def matches(self, view: View, layout: Layout, hits: Hits) -> list[tuple[str, Match]]:
         """Every rule's matches, deduplicated by span, in order of rule then place."""
         out: dict[tuple[str, int, int], Match] = {}
-        for number in hits:
-            for pattern in self._by_first.get(number, ()):
-                if all(any(c in hits for c in item.classes) for item in pattern.items[1:]):
-                    for match in self._run(pattern, view, layout, hits, number):
-                        out.setdefault((pattern.rule, match.start, match.end), match)
+        masks = self._masks
+        present = 0
+        woken: set[int] = set()
+        for entry in hits:
+            present |= masks[entry]
+            woken.update(self._wakes[entry])
+        known: dict[int, Places] = {}
+        for index in sorted(woken):  # the same match whatever the order of the terms
+            pattern = self._patterns[index]
+            for mask in pattern.masks:
+                if not mask & present:
+                    break
+            else:
+                for match in self._run(pattern, view, layout, hits, known):
+                    out.setdefault((pattern.rule, match.start, match.end), match)
         return sorted(((key[0], match) for key, match in out.items()), key=lambda pair: (pair[1].start, pair[0]))
 
-    def _run(self, pattern: Pattern, view: View, layout: Layout, hits: Hits, first: int) -> Iterable[Match]:
+    def _places(self, mask: int, hits: Hits, known: dict[int, Places]) -> Places:
+        """Where any term of the classes in ``mask`` stands, in order, and the starts alone."""
+        found = known.get(mask)
+        if found is None:
+            masks = self._masks
+            spans = sorted({place for entry, places in hits.items() if masks[entry] & mask for place in places})
+            found = known[mask] = (spans, [start for start, _ in spans])
+        return found
+
+    def _run(
+        self, pattern: Pattern, view: View, layout: Layout, hits: Hits, known: dict[int, Places]
+    ) -> Iterable[Match]:
         Partial = tuple[tuple[tuple[int, int], ...], int]  # noqa: N806 - a local type: pieces and the end
-        partials: list[Partial] = [((place,), place[1]) for place in hits[first]]
-        for item in pattern.items[1:]:
-            places = sorted({place for c in item.classes for place in hits.get(c, ())})
+        partials: list[Partial] = [((place,), place[1]) for place in self._places(pattern.masks[0], hits, known)[0]]
+        for item, mask in zip(pattern.items[1:], pattern.masks[1:], strict=True):
+            places, starts = self._places(mask, hits, known)
             following: dict[tuple[int, int], Partial] = {}
-            starts = [place[0] for place in places]
             for pieces, end in partials:
-                for place in places[bisect_left(starts, end) :]:
-                    if not self._joins(item.gap, end, place[0], view, layout):
-                        if self._beyond(item.gap, end, place[0], layout):
-                            break
+                for index in range(bisect_left(starts, end), len(starts)):
+                    if self._beyond(item.gap, end, starts[index], layout):
+                        break
+                    if not self._joins(item.gap, end, starts[index], view, layout):
                         continue
-                    known = following.get(place)
-                    if known is None or pieces[-1] > known[0][-2]:
+                    place = places[index]
+                    best = following.get(place)
+                    if best is None or pieces[-1] > best[0][-2]:
                         following[place] = ((*pieces, place), place[1])
             partials = list(following.values())
             if not partials:
@@ -325,12 +408,13 @@ class Matcher:
             yield Match(pieces[0][0], end, pieces[at][0], pieces[at][1], tuple(piece[0] for piece in pieces))
 
     def _joins(self, gap: str, end: int, start: int, view: View, layout: Layout) -> bool:
+        """True if an item at ``start`` may follow one that ended at ``end``, ``gap`` being wide enough."""
         if not gap:
-            between = view.text[end:start]
-            return not between or between == " "
-        if self._beyond(gap, end, start, layout):
-            return False
-        numbers = layout.clause if _GAPS[gap][2] == "clause" else layout.sentence
+            return start == end or view.text[end:start] == " "
+        unit = _GAPS[gap][2]
+        if unit == "text":
+            return True
+        numbers = layout.clause if unit == "clause" else layout.sentence
         return numbers[end - 1] == numbers[start]
 
     def _beyond(self, gap: str, end: int, start: int, layout: Layout) -> bool:

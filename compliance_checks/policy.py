@@ -1,8 +1,9 @@
-"""Policy packs: who forbids what, where it is written, and when a person may be called.
+"""Policies: packs stacked from what binds everybody to what binds one lender, the stricter value always holding.
 
-A pack is one YAML file in ``packs/``. A policy is a stack of packs: a jurisdiction (``cn``, ``us``, ``uk``, ``in``,
-``eu``) stands for all its packs that are not opt-in, a pack's id for that pack alone; the product's own floor is
-always beneath, so no policy is empty. Where packs give different values the stricter one holds.
+A policy's name is a jurisdiction (``cn``, ``us``, ``uk``, ``in``: all its packs that are not opt-in), a pack's id, or
+several of these joined by ``+``. A lender's pack brings along the policy it extends. The product's own floor is always
+beneath, so no policy is empty. Every rule of every pack is judged, so the stricter one holds by itself; where packs
+differ about one thing, or cannot be kept together, the policy says so in ``conflicts``.
 """
 
 from __future__ import annotations
@@ -11,56 +12,26 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import time
 from pathlib import Path
-from typing import Any, Literal
 
 import yaml
 
 from agent.events import Lang
+from compliance_checks.contact.schema import Hours
+from compliance_checks.fields import Review
+from compliance_checks.layers import FLOOR, Conflict, conflicts, looser
+from compliance_checks.pack import LEVELS, Clause, Pack, PolicyError, SafeLoader, read_pack
 
-Review = Literal["confirmed", "needs_review"]
 PACKS = Path(__file__).parent / "packs"
-FLOOR = "callgate-floor"
 DEFAULT_POLICY: Mapping[str, str] = {"zh": "cn", "en": "us"}
 
 
-class PolicyError(ValueError):
-    """A pack cannot be read, or a policy is not known."""
-
-
 @dataclass(frozen=True, slots=True)
-class Clause:
-    """Where a category of violation is forbidden."""
+class Citation:
+    """Where something is forbidden: the citations of all packs that forbid it."""
 
     cite: str
     review: Review
-
-
-@dataclass(frozen=True, slots=True)
-class Hours:
-    """Calls may start at ``start`` and must not start at ``end`` or later, in the borrower's local time."""
-
-    start: time
-    end: time
-    workdays_only: bool
-    review: Review
-
-
-@dataclass(frozen=True, slots=True)
-class Pack:
-    id: str
-    jurisdiction: str
-    title: Mapping[str, str]
-    source: str
-    source_kind: str
-    review: Review
-    opt_in: bool
-    hours: Hours | None
-    limits: Mapping[str, Any]
-    records: Mapping[str, Any]
-    disclosures: tuple[str, ...]
-    clauses: Mapping[str, Clause]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,124 +41,165 @@ class Policy:
     name: str
     packs: tuple[Pack, ...]
     hash: str
+    conflicts: tuple[Conflict, ...] = ()
 
-    def clause(self, category: str) -> Clause:
+    def clause(self, category: str) -> Citation:
         """The citation for ``category``: the packs' own where one has it, else the floor's."""
         found = [(p, p.clauses[category]) for p in self.packs if category in p.clauses]
         own = [clause for pack, clause in found if pack.id != FLOOR]
-        chosen = own or [clause for _, clause in found]
-        if not chosen:
-            return Clause("Callgate: what the gate cannot judge, it refuses", "confirmed")
-        confirmed = all(clause.review == "confirmed" for clause in chosen)
-        return Clause("; ".join(clause.cite for clause in chosen), "confirmed" if confirmed else "needs_review")
+        return cited(own or [clause for _, clause in found])
 
     @property
     def disclosures(self) -> tuple[str, ...]:
         """Purposes that must have been spoken before the call's business, in order, without repeats."""
         return tuple(dict.fromkeys(purpose for pack in self.packs for purpose in pack.disclosures))
 
+    @property
+    def borrower_disclosures(self) -> tuple[str, ...]:
+        """Purposes that must have been spoken, beside those, before business with the verified borrower."""
+        return tuple(dict.fromkeys(purpose for pack in self.packs for purpose in pack.borrower_disclosures))
 
-def _review(value: object, where: str) -> Review:
-    if value == "confirmed":
-        return "confirmed"
-    if value in (None, "needs_review"):
-        return "needs_review"
-    raise PolicyError(f"{where}: review must be confirmed or needs_review, not {value!r}")
+    @property
+    def approved_lines_only(self) -> bool:
+        """True if a pack lets nothing be spoken but lines of an approved script."""
+        return any(pack.approved_lines_only for pack in self.packs)
+
+    @property
+    def hours(self) -> tuple[tuple[Pack, Hours], ...]:
+        """The windows that must all allow a call; the floor's among them where a jurisdiction names none."""
+        windows = tuple((pack, pack.contact.hours) for pack in self.packs if pack.contact.hours is not None)
+        named = tuple((pack, hours) for pack, hours in windows if pack.id != FLOOR)
+        return named if named and not self.silent(pack for pack, _ in named) else windows
+
+    def silent(self, saying: Iterable[Pack]) -> frozenset[str]:
+        """The jurisdictions of this policy of which no pack is among ``saying``. A lender or an overlay is none."""
+        own = frozenset(p.jurisdiction for p in self.packs if p.level not in ("floor", "overlay", "lender"))
+        return own - {pack.jurisdiction for pack in saying}
 
 
-def _hours(raw: Any, where: str, review: Review) -> Hours | None:
-    if raw is None:
-        return None
-    try:
-        start, end = time.fromisoformat(raw["start"]), time.fromisoformat(raw["end"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise PolicyError(f'{where}: hours need start and end as "HH:MM"') from error
-    if start >= end:
-        raise PolicyError(f"{where}: hours start {start} is not before their end {end}")
-    return Hours(start, end, bool(raw.get("workdays_only", False)), _review(raw.get("review", review), where))
-
-
-def read_pack(path: Path) -> Pack:
-    """One pack from its file. Raises :class:`PolicyError` naming the file and what is wrong."""
-    where = path.name
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise PolicyError(f"{where}: cannot be read: {error}") from error
-    if not isinstance(raw, dict):
-        raise PolicyError(f"{where}: is not a mapping")
-    missing = {"id", "jurisdiction", "title", "source", "source_kind", "review", "clauses"} - raw.keys()
-    if missing:
-        raise PolicyError(f"{where}: lacks {', '.join(sorted(missing))}")
-    review = _review(raw["review"], where)
-    clauses = {
-        str(category): Clause(str(entry["cite"]), _review(entry.get("review", review), where))
-        for category, entry in (raw["clauses"] or {}).items()
-    }
-    return Pack(
-        id=str(raw["id"]),
-        jurisdiction=str(raw["jurisdiction"]),
-        title=raw["title"],
-        source=str(raw["source"]),
-        source_kind=str(raw["source_kind"]),
-        review=review,
-        opt_in=bool(raw.get("opt_in", False)),
-        hours=_hours(raw.get("hours"), where, review),
-        limits=raw.get("limits") or {},
-        records=raw.get("records") or {},
-        disclosures=tuple(raw.get("disclosures") or ()),
-        clauses=clauses,
-    )
+def cited(clauses: Iterable[Clause | Citation]) -> Citation:
+    """Several citations as one, ``needs_review`` if any is."""
+    chosen = list(clauses)
+    if not chosen:
+        return Citation("Callgate floor: what the gate cannot judge, it refuses", "confirmed")
+    confirmed = all(clause.review == "confirmed" for clause in chosen)
+    return Citation("; ".join(clause.cite for clause in chosen), "confirmed" if confirmed else "needs_review")
 
 
 def content_hash(paths: Iterable[Path]) -> str:
     """SHA-256 over the parsed content of YAML files in a canonical form: comments and layout do not count."""
     digest = hashlib.sha256()
     for path in sorted(paths, key=lambda p: p.name):
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)  # noqa: S506 - a safe loader
         canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str, separators=(",", ":"))
         digest.update(path.name.encode() + b"\0" + canonical.encode() + b"\0")
     return digest.hexdigest()
 
 
 class Policies:
-    """All packs of a folder."""
+    """The packs that ship and those of the operator's folder.
 
-    def __init__(self, packs_dir: Path | None = None, rules_hash: str = "") -> None:
-        folder = packs_dir or PACKS
-        self._files: dict[str, Path] = {}
+    ``packs_dir`` replaces the packs that ship, ``overlays_dir`` adds to them. Raises :class:`PolicyError`: one line
+    that names the file and the key.
+    """
+
+    def __init__(
+        self, packs_dir: Path | None = None, rules_hash: str = "", *, overlays_dir: Path | None = None
+    ) -> None:
         self.packs: dict[str, Pack] = {}
-        for path in sorted(folder.glob("*.yaml")):
-            pack = read_pack(path)
-            if pack.id in self.packs:
-                raise PolicyError(f"{path.name}: the id {pack.id} is taken")
-            self.packs[pack.id] = pack
-            self._files[pack.id] = path
-        if FLOOR not in self.packs:
-            raise PolicyError(f"{folder}: the pack {FLOOR} is missing")
+        self.files: dict[str, Path] = {}
         self._rules_hash = rules_hash
         self._resolved: dict[str, Policy] = {}
+        shipped = packs_dir or PACKS
+        for path in sorted(shipped.glob("*.yaml")):
+            self._add(path)
+        if FLOOR not in self.packs:
+            raise PolicyError(f"{shipped}: the pack {FLOOR} is missing")
+        if overlays_dir is not None:
+            if not overlays_dir.is_dir():
+                raise PolicyError(f"{overlays_dir}: is no folder of packs")
+            self._add_all(sorted([*overlays_dir.glob("*.yaml"), *overlays_dir.glob("*.yml")]))
+
+    def add(self, path: Path) -> Pack:
+        """One more pack of the operator's, checked against the policy it extends."""
+        return self._add_all([path])[0]
+
+    def _add_all(self, paths: Iterable[Path]) -> list[Pack]:
+        added = [self._add(path) for path in paths]
+        for pack in added:
+            if pack.level == "floor":
+                raise PolicyError(f"{self.files[pack.id].name}: level: the floor is Callgate's own")
+            if pack.extends is not None:
+                self._check_layer(pack, pack.extends)
+        self._resolved.clear()
+        return added
+
+    def _add(self, path: Path) -> Pack:
+        pack = read_pack(path)
+        if pack.id in self.packs:
+            raise PolicyError(f"{path.name}: id: {pack.id!r} is taken by {self.files[pack.id].name}")
+        if any(pack.id == other.jurisdiction for other in self.packs.values()):
+            raise PolicyError(f"{path.name}: id: {pack.id!r} is the name of a jurisdiction")
+        self.packs[pack.id] = pack
+        self.files[pack.id] = path
+        return pack
+
+    def _check_layer(self, pack: Pack, parent: str) -> None:
+        where = self.files[pack.id].name
+        try:
+            above = tuple(p for p in self._members(parent, (pack.id,)).values() if p.id != pack.id)
+        except PolicyError as error:
+            raise PolicyError(f"{where}: extends: {error}") from error
+        for key, problem in looser(pack, above):
+            raise PolicyError(f"{where}: {key}: {problem}")
 
     def resolve(self, name: str | None, lang: Lang) -> Policy:
-        """The policy called ``name`` (a jurisdiction, a pack's id, or several joined by ``+``).
+        """The policy called ``name``. ``None`` means the language's default.
 
-        ``None`` means the language's default. Raises :class:`PolicyError` if any part is unknown.
+        Raises :class:`PolicyError` if any part is unknown.
         """
         wanted = name if name is not None else DEFAULT_POLICY[lang]
         if wanted not in self._resolved:
             self._resolved[wanted] = self._build(wanted)
         return self._resolved[wanted]
 
-    def _build(self, wanted: str) -> Policy:
-        chosen = {FLOOR: self.packs[FLOOR]}
+    def _members(self, wanted: str, within: tuple[str, ...] = ()) -> dict[str, Pack]:
+        chosen: dict[str, Pack] = {FLOOR: self.packs[FLOOR]}
         for part in wanted.split("+"):
-            if part in self.packs:
-                chosen[part] = self.packs[part]
+            pack = self.packs.get(part)
+            if pack is not None:
+                if pack.extends is not None:
+                    if part in within:
+                        raise PolicyError(f"{part!r} extends itself")
+                    chosen |= self._members(pack.extends, (*within, part))
+                chosen[part] = pack
                 continue
-            members = [p for p in self.packs.values() if p.jurisdiction == part and not p.opt_in]
+            members = [p for p in self.packs.values() if p.jurisdiction == part and not p.opt_in and not p.extends]
             if not members or part == self.packs[FLOOR].jurisdiction:
                 raise PolicyError(f"unknown policy {part!r}")
-            chosen.update((pack.id, pack) for pack in members)
-        packs = content_hash(self._files[pack_id] for pack_id in chosen)
-        digest = hashlib.sha256(f"{packs}:{self._rules_hash}".encode()).hexdigest()
-        return Policy(wanted, tuple(chosen.values()), digest)
+            chosen.update((p.id, p) for p in members)
+        return chosen
+
+    def _build(self, wanted: str) -> Policy:
+        chosen = self._members(wanted)
+        packs = tuple(sorted(chosen.values(), key=lambda p: LEVELS.index(p.level)))
+        digest = hashlib.sha256(self._rules_hash.encode())
+        for pack in sorted(packs, key=lambda p: p.id):
+            digest.update(f"\0{pack.id}\0{pack.hash}".encode())
+        return Policy(wanted, packs, digest.hexdigest(), tuple(conflicts(packs)))
+
+
+__all__ = [
+    "DEFAULT_POLICY",
+    "FLOOR",
+    "PACKS",
+    "Citation",
+    "Clause",
+    "Conflict",
+    "Pack",
+    "Policies",
+    "Policy",
+    "PolicyError",
+    "content_hash",
+    "read_pack",
+]

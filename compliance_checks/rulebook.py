@@ -8,19 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from agent.events import Decision, Lang
 from compliance_checks.check import Reading, Sentence
 from compliance_checks.normalise import View, fold, han_view, is_han, without_inserts, word_view
 from compliance_checks.patterns import Layout, Match, Matcher, PatternError
 from compliance_checks.policy import content_hash
+from compliance_checks.rulefile import known, mapping, read_rules, sequence, text, texts
 
 RULES = Path(__file__).parent / "rules"
 SCOPES = frozenset({"negation", "rights", "warning", "quote"})
 _DECISIONS: frozenset[Decision] = frozenset({"rewrite", "refuse", "escalate", "end_call"})
 _BOTH: tuple[Lang, ...] = ("zh", "en")
 _EXCEPT = "!"
+_FILE_KEYS = frozenset({"classes", "alternatives", "category", "scope", "rules", "cues", "frames"})
+_FRAME_KEYS = frozenset({"why", "rules", "zh", "en"})
+_CLASS_KEYS = frozenset({"homophones", "zh", "en"})
+_RULE_KEYS = frozenset(
+    {"id", "category", "scope", "decision", "unless", "alternative", "explain", "except", "zh", "en"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,71 +44,107 @@ class Rule:
     alternative: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What the files say, before it is compiled. ``where`` names the file of each class and rule."""
+
+    lexicon: dict[Lang, dict[str, list[str]]]
+    homophonic: set[str]
+    patterns: dict[Lang, list[tuple[str, str]]]
+    where: dict[str, str]
+
+
 class Rulebook:
     """All rules, compiled for both languages."""
 
     def __init__(self, rules_dir: Path | None = None) -> None:
+        """Read ``rules_dir`` (default: the rules that ship). Raises :class:`PatternError` naming file and key."""
         folder = rules_dir or RULES
         paths = sorted(folder.glob("*.yaml"))
-        self.hash = content_hash(paths)
         self.rules: dict[str, Rule] = {}
         self.alternatives: dict[str, Mapping[str, str]] = {}
-        lexicon: dict[Lang, dict[str, list[str]]] = {"zh": {}, "en": {}}
-        homophonic: set[str] = set()
-        patterns: dict[Lang, list[tuple[str, str]]] = {"zh": [], "en": []}
-        for path in paths:
-            raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-            try:
-                self._read(raw, path.name, lexicon, homophonic, patterns)
-            except (KeyError, TypeError, AttributeError) as error:
-                raise PatternError(f"{path.name}: a rule or class is malformed: {error!r}") from error
+        source = _Source({"zh": {}, "en": {}}, set(), {"zh": [], "en": []}, {})
+        raw = {path.name: read_rules(path) for path in paths}
+        for file, content in raw.items():
+            self._read(content, file, source)
+        for file, content in raw.items():
+            self._frames(content, file, source)
+        if not self.rules:
+            raise PatternError(f"{folder.name}: no rule file with a rule in it")
+        self.hash = content_hash(paths)
         self.matchers: dict[Lang, Matcher] = {
-            lang: Matcher(lang, lexicon[lang], frozenset(homophonic), patterns[lang]) for lang in _BOTH
+            lang: Matcher(lang, source.lexicon[lang], frozenset(source.homophonic), source.patterns[lang], source.where)
+            for lang in _BOTH
         }
-        self.by_category: dict[str, tuple[Rule, ...]] = {}
         grouped: defaultdict[str, list[Rule]] = defaultdict(list)
         for rule in self.rules.values():
             grouped[rule.category].append(rule)
         self.by_category = {category: tuple(rules) for category, rules in grouped.items()}
 
-    def _read(
-        self,
-        raw: Mapping[str, Any],
-        where: str,
-        lexicon: dict[Lang, dict[str, list[str]]],
-        homophonic: set[str],
-        patterns: dict[Lang, list[tuple[str, str]]],
-    ) -> None:
-        for name, entry in (raw.get("classes") or {}).items():
+    def _read(self, raw: Mapping[str, Any], file: str, source: _Source) -> None:
+        known(raw, _FILE_KEYS, file)
+        for name, entry in mapping(raw.get("classes") or {}, f"{file}: classes").items():
+            where = f"{file}: classes.{name}"
+            known(mapping(entry, where), _CLASS_KEYS, where)
+            source.where.setdefault(name, file)
             if entry.get("homophones"):
-                homophonic.add(name)
+                source.homophonic.add(name)
             for lang in _BOTH:
-                terms = entry.get(lang)
-                if terms is not None:
-                    lexicon[lang].setdefault(name, []).extend(_words(terms))
-        self.alternatives.update(raw.get("alternatives") or {})
-        defaults = frozenset(raw.get("scope", sorted(SCOPES)))
-        for entry in raw.get("rules") or []:
-            rule_id = entry["id"]
-            if rule_id in self.rules:
-                raise PatternError(f"{where}: the rule {rule_id} appears twice")
-            scopes = frozenset(entry.get("scope", defaults))
-            decision = entry.get("decision", "refuse")
-            if scopes - SCOPES or decision not in _DECISIONS:
-                raise PatternError(f"{where}: {rule_id} has an unknown scope or decision")
-            self.rules[rule_id] = Rule(
-                id=rule_id,
-                category=entry.get("category", raw.get("category", "")),
-                explanation=entry["explain"],
-                scopes=scopes,
-                decision=decision,
-                unless=entry.get("unless"),
-                alternative=entry.get("alternative"),
-            )
+                if entry.get(lang) is not None:
+                    source.lexicon[lang].setdefault(name, []).extend(_words(entry[lang], f"{where}.{lang}"))
+        for name, entry in mapping(raw.get("alternatives") or {}, f"{file}: alternatives").items():
+            self.alternatives[name] = _in_both(entry, f"{file}: alternatives.{name}")
+        defaults = raw.get("scope", sorted(SCOPES))
+        for number, entry in enumerate(sequence(raw.get("rules"), f"{file}: rules"), start=1):
+            rule = self._rule(raw, mapping(entry, f"{file}: rule {number}"), file, number, defaults)
+            self.rules[rule.id] = rule
+            source.where[rule.id] = source.where[_EXCEPT + rule.id] = file
+            where = f"{file}: {rule.id}"
+            excepted = mapping(entry.get("except") or {}, f"{where}: except")
+            known(excepted, frozenset(_BOTH), f"{where}: except")
             for lang in _BOTH:
-                patterns[lang] += [(rule_id, pattern) for pattern in entry.get(lang) or []]
-                excepted = (entry.get("except") or {}).get(lang) or []
-                patterns[lang] += [(_EXCEPT + rule_id, pattern) for pattern in excepted]
+                source.patterns[lang] += [(rule.id, one) for one in texts(entry.get(lang), f"{where}: {lang}")]
+                source.patterns[lang] += [
+                    (_EXCEPT + rule.id, one) for one in texts(excepted.get(lang), f"{where}: except.{lang}")
+                ]
+
+    def _frames(self, raw: Mapping[str, Any], file: str, source: _Source) -> None:
+        """Frames are exceptions that several rules share: ways of speaking in which their matches are harmless."""
+        for number, entry in enumerate(sequence(raw.get("frames"), f"{file}: frames"), start=1):
+            where = f"{file}: frame {number}"
+            known(mapping(entry, where), _FRAME_KEYS, where)
+            for rule_id in texts(entry.get("rules"), f"{where}: rules"):
+                if rule_id not in self.rules:
+                    raise PatternError(f"{where}: rules: there is no rule {rule_id}")
+                for lang in _BOTH:
+                    source.patterns[lang] += [
+                        (_EXCEPT + rule_id, one) for one in texts(entry.get(lang), f"{where}: {lang}")
+                    ]
+
+    def _rule(self, raw: Mapping[str, Any], entry: Mapping[str, Any], file: str, number: int, defaults: object) -> Rule:
+        rule_id = text(entry.get("id"), f"{file}: rule {number}: id")
+        where = f"{file}: {rule_id}"
+        known(entry, _RULE_KEYS, where)
+        if rule_id in self.rules:
+            raise PatternError(f"{file}: the rule {rule_id} appears twice")
+        scopes = frozenset(texts(entry.get("scope", defaults), f"{where}: scope"))
+        if scopes - SCOPES:
+            raise PatternError(f"{where}: scope: {', '.join(sorted(scopes - SCOPES))} is unknown")
+        decision = entry.get("decision", "refuse")
+        if decision not in _DECISIONS:
+            raise PatternError(f"{where}: decision: {decision!r} is unknown; known are {', '.join(sorted(_DECISIONS))}")
+        for key in ("unless", "alternative"):
+            if entry.get(key) is not None:
+                text(entry[key], f"{where}: {key}")
+        return Rule(
+            id=rule_id,
+            category=text(entry.get("category", raw.get("category")), f"{where}: category"),
+            explanation=_in_both(entry.get("explain"), f"{where}: explain"),
+            scopes=scopes,
+            decision=decision,
+            unless=entry.get("unless"),
+            alternative=entry.get("alternative"),
+        )
 
     def read(self, text: str, lang: Lang) -> Sentence:
         """``text`` as it will be heard, with every rule's matches."""
@@ -137,10 +178,14 @@ def _overlaps(match: Match, exceptions: Iterable[Match]) -> bool:
     return any(e.start <= match.head and match.head_end <= e.end for e in exceptions)
 
 
-def _words(terms: object) -> list[str]:
+def _in_both(entry: object, where: str) -> Mapping[str, str]:
+    """A text in each language."""
+    both = mapping(entry if entry is not None else {}, where)
+    return {lang: text(both.get(lang), f"{where}.{lang}") for lang in _BOTH}
+
+
+def _words(terms: object, where: str) -> list[str]:
     """Terms as a list, or as a string of space-separated terms (``_`` for a space)."""
     if isinstance(terms, str):
         return terms.split()
-    if isinstance(terms, list) and all(isinstance(term, str) for term in terms):
-        return [word for term in terms for word in term.split()]
-    raise PatternError(f"terms must be words, not {terms!r}")
+    return [word for term in texts(terms, where) for word in term.split()]

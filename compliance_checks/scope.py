@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from agent.events import Lang
 from compliance_checks.check import Reading
-from compliance_checks.patterns import Match
+from compliance_checks.patterns import Match, PatternError
+from compliance_checks.rulefile import known, mapping, read_rules, texts
 
 _FILE = Path(__file__).parent / "rules" / "scope.yaml"
 
@@ -51,18 +51,27 @@ class _Cues:
 
 @cache
 def _cues() -> Mapping[Lang, _Cues]:
-    raw = yaml.safe_load(_FILE.read_text(encoding="utf-8"))["cues"]
-    return {"zh": _compiled(raw["zh"], chinese=True), "en": _compiled(raw["en"], chinese=False)}
+    raw = mapping(read_rules(_FILE).get("cues"), f"{_FILE.name}: cues")
+    return {"zh": _compiled(raw, "zh"), "en": _compiled(raw, "en")}
 
 
-def _compiled(raw: Mapping[str, Mapping[str, list[str]]], *, chinese: bool) -> _Cues:
-    def pattern(entry: Mapping[str, list[str]]) -> re.Pattern[str]:
-        if "words" in entry:
-            return re.compile(r"\b(?:" + "|".join(entry["words"]) + r")\b")
-        return re.compile("|".join(entry["any"]))
+def _compiled(raw: Mapping[str, Any], lang: Lang) -> _Cues:
+    where = f"{_FILE.name}: cues.{lang}"
+    entries = mapping(raw.get(lang), where)
+    names = frozenset(field.name for field in fields(_Cues)) - {"chinese"}
+    known(entries, names, where)
 
-    names = [field.name for field in fields(_Cues) if field.name != "chinese"]
-    return _Cues(**{name: pattern(raw[name]) for name in names}, chinese=chinese)
+    def pattern(name: str) -> re.Pattern[str]:
+        entry = mapping(entries.get(name), f"{where}.{name}")
+        known(entry, frozenset({"words", "any"}), f"{where}.{name}")
+        kind = "words" if "words" in entry else "any"
+        joined = "|".join(texts(entry.get(kind), f"{where}.{name}.{kind}"))
+        try:
+            return re.compile(rf"\b(?:{joined})\b" if kind == "words" else joined)
+        except re.error as error:
+            raise PatternError(f"{where}.{name}.{kind}: no regular expression: {error}") from error
+
+    return _Cues(**{name: pattern(name) for name in sorted(names)}, chinese=lang == "zh")
 
 
 def lifted(reading: Reading, match: Match, scopes: frozenset[str]) -> bool:

@@ -9,6 +9,7 @@ from compliance_checks.checks.disclosure import Disclosure
 from compliance_checks.checks.fees import Fees
 from compliance_checks.checks.identifiers import Identifiers
 from compliance_checks.checks.ledger import Amounts, Days, DueDate
+from compliance_checks.checks.letters import Letters
 from compliance_checks.checks.promise import Promise
 from compliance_checks.checks.slots import Slots
 from compliance_checks.checks.wording import Wording
@@ -17,6 +18,7 @@ from compliance_checks.rulebook import Rulebook
 # Categories judged by their wording and scope alone.
 WORDING = (
     "crisis",
+    "missing_disclosure",
     "threat",
     "insult",
     "harassment",
@@ -26,12 +28,13 @@ WORDING = (
     "discrimination",
     "pretending_human",
     "injection",
+    "privacy",
 )
 
 
 def default_checks(rulebook: Rulebook) -> tuple[Check, ...]:
     return (
-        Slots(),
+        Slots(rulebook),
         *(Wording(rulebook, category) for category in WORDING),
         Disclosure(rulebook),
         Consequence(rulebook),
@@ -42,4 +45,5 @@ def default_checks(rulebook: Rulebook) -> tuple[Check, ...]:
         Amounts(),
         Days(),
         DueDate(),
+        Letters(),
     )

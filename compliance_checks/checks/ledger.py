@@ -65,12 +65,17 @@ def has_ledger(case: Mapping[str, Any]) -> bool:
 class Amounts:
     def findings(self, sentence: Sentence, facts: CallFacts, policy: Policy) -> Iterator[Finding]:
         # Without any ledger amount there is nothing to compare with here; Gate.approve refuses such a line.
-        if facts.party != "borrower" or not has_ledger(facts.case):
+        if facts.party != "borrower":
             return
-        allowed = amounts_of(facts.case)
-        currency = facts.case.get("currency")
-        for reading in sentence.readings:
-            for money in money_zh(reading.view) if reading.lang == "zh" else money_en(reading.view):
+        said = [
+            money
+            for reading in sentence.readings
+            for money in (money_zh(reading.view) if reading.lang == "zh" else money_en(reading.view))
+        ]
+        if said and has_ledger(facts.case):
+            allowed = amounts_of(facts.case)
+            currency = facts.case.get("currency")
+            for money in said:
                 if money.amount not in allowed:
                     yield Finding("ledger.amount_mismatch", "amount", money.start, money.end, explanation=_AMOUNT)
                 elif money.currency and isinstance(currency, str) and money.currency != currency.upper():

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
-from agent.events import CallFacts
+from agent.events import CallFacts, Lang
 from compliance_checks.check import Finding, Sentence
 from compliance_checks.normalise import fold, is_han
+from compliance_checks.patterns import Match
 from compliance_checks.policy import Policy
+from compliance_checks.rulebook import Rulebook
 
 # Slots that hold a name or a short title, with the longest believable length.
 NAMES = {"borrower_name": 40, "agent_name": 40, "lender": 60, "payee": 60, "product": 60, "plan_name": 60}
@@ -40,7 +43,43 @@ def bad_name(key: str, value: str) -> bool:
     return len(plain.split()) > 8
 
 
+# Who calls and who is paid is a fact: a name must not carry an office, a private account or a threat.
+_OFFICES = re.compile(
+    r"警官|警察|公安|法院|法官|检察|律师|律所|政府|监管局|征信中心"
+    r"|\b(?:officer|detective|sheriff|police|court|judge|attorney|lawyer|law firm|federal|government|bureau of)\b"
+)
+_PRIVATE = re.compile(
+    r"个人|私人|微信|支付宝|户头|\b(?:personal|private|venmo|zelle|paypal|cash ?app|gift ?card|whatsapp)\b"
+)
+# A plan may be called after what it does to the debt, never after what happens otherwise.
+_CATEGORIES = frozenset(
+    {"threat", "insult", "harassment", "false_consequence", "crisis", "injection", "discrimination"}
+)
+
+
 class Slots:
+    """``rulebook`` reads each slot's value by itself: what the sentence around it excuses is still no name."""
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self._rulebook = rulebook
+        self._wrong = lru_cache(maxsize=4096)(self._judge)
+
+    def _judge(self, key: str, value: str, lang: Lang) -> bool:
+        if bad_name(key, value):
+            return True
+        plain = fold(value).text
+        if key in ("agent_name", "lender", "payee") and _OFFICES.search(plain):
+            return True
+        if key in ("payee", "lender") and _PRIVATE.search(plain):
+            return True
+        return key not in ("lender", "payee", "product") and any(self._violations(value, lang))
+
+    def _violations(self, value: str, lang: Lang) -> Iterator[Match]:
+        for reading in self._rulebook.read(value, lang).readings:
+            for rule, matches in reading.matches.items():
+                if self._rulebook.rules[rule].category in _CATEGORIES:
+                    yield from matches
+
     def findings(self, sentence: Sentence, facts: CallFacts, policy: Policy) -> Iterator[Finding]:
         for match in _MARKUP.finditer(sentence.original):
             yield Finding("injection.markup", "injection", match.start(), match.end(), explanation=_MARK)
@@ -49,5 +88,5 @@ class Slots:
             if not isinstance(value, str) or not value:
                 continue
             at = sentence.original.find(value)
-            if at >= 0 and bad_name(key, value):
+            if at >= 0 and self._wrong(key, value, sentence.lang):
                 yield Finding(f"slot.{key}", "injection", at, at + len(value), explanation=_TEXT)

@@ -21,13 +21,16 @@ class Wording:
     """All rules of one category."""
 
     def __init__(self, rulebook: Rulebook, category: str) -> None:
-        self._rules = rulebook.by_category.get(category, ())
+        self._rules = {rule.id: rule for rule in rulebook.by_category.get(category, ())}
 
     def standing(self, sentence: Sentence) -> Iterator[tuple[Rule, Reading, Match]]:
-        """Matches that no scope lifts, the first of each rule and reading."""
+        """Matches that no scope lifts."""
         for reading in sentence.readings:
-            for rule in self._rules:
-                for match in reading.matches.get(rule.id, ()):
+            for name, matches in reading.matches.items():
+                rule = self._rules.get(name)
+                if rule is None:
+                    continue
+                for match in matches:
                     if not lifted(reading, match, rule.scopes):
                         yield rule, reading, match
 

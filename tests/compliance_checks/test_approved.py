@@ -128,6 +128,25 @@ def test_lines_are_held_to_the_call(gate: Gate, change: dict[str, object], facts
     assert rule in {hit.id for hit in verdict.rules}
 
 
+def test_what_only_the_borrower_must_be_told_is_asked_for_once_verified(gate: Gate) -> None:
+    ask = Proposed("ask", "When do you plan to pay?", "en", purposes=frozenset({"ask_payment"}))
+    relay = Proposed("relay", "Could you ask her to call us back?", "en", purposes=frozenset({"relay_request"}))
+    told = CallFacts("en", "borrower", "us", {}, DONE)
+    verdict, line = gate.approve(ask, told)
+    assert (line, verdict.rules[0].id) == (None, "disclosure.missing")
+    assert "1692e(11)" in verdict.rules[0].clause
+    assert gate.approve(ask, dataclasses.replace(told, purposes_done=DONE | {"debt_collector_notice"}))[1] is not None
+    # Nobody else may hear the notice, so nobody else's lines wait for it.
+    assert gate.approve(relay, dataclasses.replace(told, party="third_party"))[1] is not None
+
+
+def test_a_verdict_on_a_line_carries_both_hashes(gate: Gate) -> None:
+    verdict, line = gate.approve(dataclasses.replace(LINE, script_id="reminder", script_hash="aa"), FACTS)
+    assert (verdict.script_hash, len(verdict.policy_hash)) == ("aa", 64)
+    assert line is not None
+    assert (line.script_hash, line.policy_hash) == ("aa", verdict.policy_hash)
+
+
 def test_greeting_goodbye_and_handoff_need_no_earlier_disclosure(gate: Gate) -> None:
     for purpose in ("greeting", "goodbye", "handoff", "ai_disclosure", "crisis_support"):
         early = dataclasses.replace(FACTS, purposes_done=frozenset(), party="unverified")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.events import CallFacts, Lang, Party
+from agent.events import CallFacts, Lang, Party, Proposed
 from compliance_checks import Gate
 from compliance_checks.check import Finding
 from compliance_checks.gate import MAX_TEXT
@@ -189,6 +191,43 @@ def test_a_check_that_breaks_refuses(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_crisis_is_handed_to_a_human(gate: Gate) -> None:
     assert gate.judge("你要死也得先把钱还了。", facts("zh")).decision == "escalate"
+    # Once the case file says so, any word of debt is mishandling; help and courtesy are not.
+    assert gate.judge("您什么时候还这笔欠款？", facts("zh", crisis=True)).decision == "escalate"
+    assert gate.judge("When can you pay off the loan?", facts("en", crisis=True)).decision == "escalate"
+    assert gate.judge("我马上为您转接人工，请不要挂断。", facts("zh", crisis=True)).decision == "allow"
+
+
+@pytest.mark.parametrize("flag", ["do_not_contact", "cease_requested", "attorney", "deceased", "bankrupt"])
+@pytest.mark.parametrize(
+    ("lang", "business", "courtesy"),
+    [
+        ("zh", "您应还三千五百元，请问今天可以处理吗？", "好的，我们不再打扰您，再见。"),
+        ("en", "You still owe thirty five hundred dollars.", "I understand. We will not call again. Goodbye."),
+    ],
+)
+def test_business_after_a_stop_ends_the_call(gate: Gate, flag: str, lang: Lang, business: str, courtesy: str) -> None:
+    verdict = gate.judge(business, facts(lang, **{flag: True}))
+    assert (verdict.decision, verdict.text) == ("end_call", "")
+    hit = next(hit for hit in verdict.rules if hit.id == f"stopped.{flag}")
+    assert hit.category == "stopped"
+    assert business[hit.start : hit.end]
+    assert hit.explanation["zh"]
+    assert hit.explanation["en"]
+    assert gate.judge(courtesy, facts(lang, **{flag: True})).decision == "allow"
+    # Only the case file's own True stops a call: a string is somebody's text.
+    for other in (False, None, "true", 1):
+        assert gate.judge(business, facts(lang, **{flag: other})).decision == "allow"
+
+
+def test_of_several_verdicts_the_strictest_holds(gate: Gate) -> None:
+    said = "我不是机器人。你要死也得先把钱还了，您应还三千五百元。"
+    assert gate.judge(said, facts("zh")).decision == "escalate"
+    assert gate.judge(said, facts("zh", attorney=True)).decision == "end_call"
+    decisions = {
+        gate.judge(text, facts("zh", attorney=True)).decision
+        for text in ("再见。", "我不是机器人。", "我们会报警抓你。", "你要死就去死吧。", "您应还三千五百元。")
+    }
+    assert decisions == {"allow", "rewrite", "refuse", "escalate", "end_call"}
 
 
 def test_rewrites_are_approved_alternatives_only(gate: Gate) -> None:
@@ -196,6 +235,25 @@ def test_rewrites_are_approved_alternatives_only(gate: Gate) -> None:
     assert verdict.decision == "rewrite"
     assert gate.judge(verdict.text, facts("zh")).decision == "allow"
     assert gate.judge("我不是机器人，再不还就报警。", facts("zh")).decision == "refuse"
+
+
+def test_a_policy_may_demand_the_approved_script(tmp_path: Path) -> None:
+    (tmp_path / "strict.yaml").write_text(
+        "id: strict\njurisdiction: strict\nlevel: lender\nextends: cn\ntitle: {zh: 严, en: strict}\nsource: s\n"
+        "source_kind: house\nreview: confirmed\napproved_lines_only: true\n",
+        encoding="utf-8",
+    )
+    gate = Gate.load(tmp_path)
+    strict = CallFacts("zh", "borrower", "strict", ZH, frozenset({"ai_disclosure", "recording_disclosure"}))
+    assert gate.judge("谢谢您的接听。", strict).rules[0].id == "gate.not_in_script"
+    free = Proposed("thanks", "谢谢您的接听。", "zh")
+    assert gate.approve(free, strict)[0].rules[0].id == "gate.not_in_script"
+    verdict, line = gate.approve(replace(free, script_id="reminder", script_hash="aa"), strict)
+    assert (verdict.decision, verdict.script_hash) == ("allow", "aa")
+    assert line is not None
+    # An approved alternative may stand in for a scripted line.
+    denied = replace(free, text="我不是机器人。", script_id="reminder", script_hash="aa")
+    assert gate.approve(denied, strict)[0].decision == "rewrite"
 
 
 def test_verdicts_are_deterministic_and_say_why(gate: Gate) -> None:

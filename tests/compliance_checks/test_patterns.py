@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from agent.events import Lang
 from compliance_checks.checks.identifiers import id_checksum, luhn
 from compliance_checks.homophones import split_pinyin
-from compliance_checks.normalise import Vocabulary, fold, han_view, word_view
+from compliance_checks.normalise import Vocabulary, fold, han_view, without_inserts, word_view
 from compliance_checks.numbers import chinese_number, digit_strings, english_number
 from compliance_checks.patterns import Layout, Matcher, PatternError
+from compliance_checks.rulebook import Rulebook
 
 LEXICON = {"we": ["我们"], "end": ["报警", "起诉"], "all": ["<end>"]}
 
@@ -47,6 +49,69 @@ def test_bad_patterns_are_named() -> None:
             found(pattern, "x")
     with pytest.raises(PatternError, match="circular"):
         Matcher("zh", {"a": ["<b>"], "b": ["<a>"]}, frozenset(), [])
+
+
+RULE = """
+category: threat
+rules:
+  - id: r.one
+    explain: {zh: 一, en: one}
+    en: ["police"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("category: threat\nrules: [", ["bad.yaml", "line"]),
+        ("- a\n- b\n", ["bad.yaml", "mapping"]),
+        (RULE.replace("en: [", "english: ["), ["bad.yaml", "r.one", "'english'"]),
+        (RULE.replace("explain", "explian"), ["bad.yaml", "r.one", "'explian'"]),
+        (RULE.replace(", en: one", ""), ["bad.yaml", "r.one", "explain.en"]),
+        (RULE.replace('"police"', "110"), ["bad.yaml", "r.one", "en", "110"]),
+        (RULE.replace('"police"', '"<nobody>"'), ["bad.yaml", "r.one", "nobody"]),
+        (RULE.replace('"police"', '"police .."'), ["bad.yaml", "r.one", "start and end"]),
+        (RULE.replace("category: threat", ""), ["bad.yaml", "r.one", "category"]),
+        (RULE + "    decision: scold\n", ["bad.yaml", "r.one", "decision"]),
+        (RULE + "    scope: [quiet]\n", ["bad.yaml", "r.one", "scope", "quiet"]),
+        (RULE + "    en: [again]\n", ["bad.yaml", "line", "'en'", "twice"]),
+        (RULE + "  - just text\n", ["bad.yaml", "rule 2"]),
+        ("classes: {we: {zh: {a: b}}}\n" + RULE, ["bad.yaml", "classes.we.zh"]),
+        ("classes: {a: {en: <b>}}\n" + RULE, ["bad.yaml", "<a>", "<b>"]),
+        (RULE + "frames:\n  - rules: [r.two]\n    en: [x]\n", ["bad.yaml", "frame 1", "r.two"]),
+        ("", ["no rule"]),
+    ],
+)
+def test_a_broken_rule_file_is_named_with_its_key(tmp_path: Path, content: str, names: list[str]) -> None:
+    (tmp_path / "bad.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(PatternError) as caught:
+        Rulebook(tmp_path)
+    assert all(name in str(caught.value) for name in names), str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_frame_spares_what_it_spells_out_and_nothing_else(tmp_path: Path) -> None:
+    frames = 'frames:\n  - rules: [r.one]\n    en: ["police .. report"]\n'
+    (tmp_path / "rules.yaml").write_text(RULE + frames, encoding="utf-8")
+    book = Rulebook(tmp_path)
+    assert not book.read("attach the police report", "en").readings[0].matches
+    assert book.read("attach the police report or the police come", "en").readings[0].matches["r.one"][0].start > 20
+
+
+def test_stray_letters_are_read_again_only_where_they_stand() -> None:
+    plain = "我们今天谈谈还款的事。" * 200
+    view = han_view(fold(plain + "废w物一个。" + plain))
+    again = without_inserts(view)
+    assert again is not None and again.text == "废物一个。"
+    assert again.origin(0, 2) == (len(plain), len(plain) + 3)
+    long = han_view(fold("好" * 500 + "废w物" + "好" * 500))
+    near = without_inserts(long)
+    assert near is not None and "废物" in near.text and len(near.text) < 200
+    assert without_inserts(han_view(fold(plain))) is None
+
+
+def test_a_list_is_one_clause() -> None:
+    assert han_view(fold("不收解冻费、保证金")).text == "不收解冻费保证金"
 
 
 def test_homophones_spare_words_and_grammar() -> None:

@@ -59,7 +59,7 @@ CASE: dict[Lang, dict[str, Any]] = {
 def test_every_rendered_line_passes(gate: Gate, path: Any) -> None:
     script = parse(path)
     content, case = script.content, CASE[script.lang]
-    done = frozenset({"ai_disclosure", "recording_disclosure"})
+    done = frozenset({"ai_disclosure", "recording_disclosure", "debt_collector_notice"})
     for line_id, spec in content.lines.items():
         for template in (spec.text, *spec.alternates.values()):
             used = [name for name in content.slots if "{" + name + "}" in template]

@@ -1,0 +1,123 @@
+"""The model card that the trainer writes beside the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from agent.events import Lang
+from compliance_checks.semantic.calibrate import Added
+
+
+class Result(Protocol):
+    @property
+    def scale(self) -> Mapping[Lang, tuple[float, float]]: ...
+    @property
+    def threshold(self) -> Mapping[Lang, float]: ...
+    @property
+    def calibration_error(self) -> Mapping[Lang, float]: ...
+    @property
+    def sets(self) -> Mapping[str, Mapping[str, Added]]: ...
+
+
+HELD_OUT: Final = "train families, held out in turn"
+
+_HEAD = """# Model card: `{file}`
+
+**What it is.** {what} Outputs: `ok` and {count} kinds of violation ({categories}), each a yes or no; the decision is
+the calibrated complement of `ok`. It reads what the rules hear (folded, joined, names and numbers masked), with the
+language and the party, sentence by sentence and, where the text is short, as a whole. It runs on numpy; {size:.1f} MB.
+
+**What it may do.** Add a refusal (`semantic.<category>`), nothing else: it never lifts a rule's. Wrong amounts,
+identifiers and what the case file makes true are the rules' alone. If it breaks while judging, the sentence is refused.
+
+**Made by** `python -m compliance_checks.semantic.train{public}` (torch, CPU, seed 7) from the training split of
+`compliance_checks/corpus` ({rows} sentences), a disguise of each (`mutations.py`), pairs of them, the approved
+scripts' lines, and everyday sentences of `asr/grammar` as compliant text. {pretraining}
+
+**Threshold and calibration.** Chosen by language on the training split's families held out in turn: Platt scaling, then
+the lowest threshold at which at most 0.5 % of each language's compliant sentences are refused by the model alone. The
+test split and the held-out files decided nothing; neither did they choose between the two kinds of model.
+"""
+
+_PUBLIC = """The transformer's
+encoder was first trained to guess masked words, and the sets' own labels, on the borrowers' sentences of
+`sentiment/corpus` and on public text: COLD (thu-coai, Apache-2.0), CPED (scutcyr, Apache-2.0), EDOS (rewire-online,
+CC0), GoEmotions (Google Research, Apache-2.0), CLINC150 (Larson et al. 2019, CC BY 3.0) and BANKING77 (Casanueva et
+al. 2020, CC BY 4.0), each folded as the gate folds text; customers' questions of the last two also serve as compliant
+text. No text of them is in the weights' file but single words of the vocabulary."""
+
+_WHAT = {
+    "transformer": (
+        "A transformer encoder (2 layers, width 128, 4 heads) over characters with their sound and word pieces, for"
+        " Mandarin and English together, its vocabulary and weights trained here."
+    ),
+    "linear": (
+        "Logistic regression over hashed character, word and syllable n-grams, for Mandarin and English together."
+    ),
+}
+
+_LIMITS = """
+**Limits.** The sentences are written by few hands; the figure to expect of a stranger's is the lowest of the tables.
+Figures of speech without any likeness to the corpus pass. It explains a refusal by a category, not by a clause of the
+sentence: its offsets are the whole text. A text of more than 56 characters or words is judged sentence by sentence and
+in neighbouring pairs only.
+"""
+
+
+def card(
+    best: str, results: Mapping[str, Result], categories: Sequence[str], rows: int, size: int, public: bool
+) -> str:
+    """The card as Markdown: what ships, how it was made, what both kinds of model reached."""
+    head = _HEAD.format(
+        file="semantic.npz",
+        what=_WHAT[best],
+        count=len(categories),
+        categories=", ".join(f"`{c}`" for c in categories),
+        size=size / 1e6,
+        public=" --public FOLDER" if public else "",
+        rows=rows,
+        pretraining=_PUBLIC if public else "",
+    )
+    parts = [head, '**Measured** by the same command. Counts of sentences; "added" is what the rules had let pass.\n']
+    for kind, result in results.items():
+        shipped = " (shipped)" if kind == best else " (the rival, not shipped)"
+        parts.append(
+            f"\n{kind}{shipped}: {_settings(result)}\n\n"
+            "| set | language | violations: rules / with the model / model alone | recall: rules → with the model | "
+            "added refusals of compliant sentences | by the model alone |\n|---|---|---|---|---|---|\n"
+        )
+        for name, langs in result.sets.items():
+            for lang, a in langs.items():
+                parts.append(_row(name, lang, a))
+    return "".join([*parts, _unseen(results[best]), _LIMITS])
+
+
+def _unseen(result: Result) -> str:
+    """What the shipped model did on the sets that decided nothing, in one sentence."""
+    sets = [a for name, langs in result.sets.items() if name != HELD_OUT for a in langs.values()]
+    missed, found = sum(a.violations - a.by_rules for a in sets), sum(a.by_either - a.by_rules for a in sets)
+    fine, more = sum(a.compliant for a in sets), sum(a.refused_by_either - a.refused_by_rules for a in sets)
+    return (
+        f"\nOver the sets that decided nothing it found {found} of the {missed} violations that the rules let pass, "
+        f"and refused {more} more of {fine} compliant sentences ({more / max(1, fine):.2%}). Where that share is above "
+        "0.5 %, as seen here or on your own sentences, leave it off (`Gate.load(semantic=None)`, the default) or raise "
+        "the threshold (`load_model(source, threshold)`).\n"
+    )
+
+
+def _settings(result: Result) -> str:
+    return "; ".join(
+        f"{lang} threshold {result.threshold[lang]:.4f}, scale {a:.3f} and {b:.3f}, "
+        f"expected calibration error {result.calibration_error[lang]:.3f}"
+        for lang, (a, b) in result.scale.items()
+    )
+
+
+def _row(name: str, lang: str, a: Added) -> str:
+    recall = f"{a.by_rules / max(1, a.violations):.3f} → {a.by_either / max(1, a.violations):.3f}"
+    more = a.refused_by_either - a.refused_by_rules
+    return (
+        f"| {name} | {lang} | {a.by_rules} / {a.by_either} / {a.by_model} of {a.violations} | {recall} | {more} of "
+        f"{a.compliant} ({more / max(1, a.compliant):.2%}) | {a.refused_by_model} |\n"
+    )
