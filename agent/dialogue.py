@@ -51,6 +51,9 @@ Step = tuple[State, tuple[Action, ...]]
 _UPSET = frozenset({"sad", "anxious", "frustrated", "angry"})
 # Counted in a row, not over the call; hearing badly and understanding badly are one row.
 _ROW = {"silence": "silence", "not_heard": "repair", "not_understood": "repair", "verify_partial": "repair"}
+_ANGRY_TURNS = 2
+"""Angry turns in a row after which a human takes over: a script that goes on makes it worse."""
+_WENT_WELL = frozenset({"verify_ok", "promise_confirmed", "callback_ready"})
 HANDED_OVER = frozenset({"human_handoff", "crisis_handoff"})
 
 
@@ -130,7 +133,7 @@ class Dialogue:
     # -- events ------------------------------------------------------------------------------------------------
 
     def _understood(self, state: State, turn: Understood) -> Step:
-        state = replace(state, softer=turn.emotion in _UPSET)
+        state = replace(state, softer=turn.emotion in _UPSET, slower=turn.emotion == "anxious")
         if state.closing:
             return self._while_closing(state, turn)
         state = replace(state, turns=state.turns + 1, counts=_without(state.counts, "silence"))
@@ -141,6 +144,9 @@ class Dialogue:
             if state.count("repeat_request") < 3:
                 return self._repeat(_counted(state, signal))
             signal = "not_understood"
+        state = _counted(state, "anger") if turn.emotion == "angry" else replace(state, counts=_without(state.counts, "anger"))  # fmt: skip  # noqa: E501
+        if state.count("anger") >= _ANGRY_TURNS and not self._settles(state, signal):
+            signal = "request_human"
         if signal not in _ROW and self._content.transitions(state.node, signal):
             state = replace(state, counts=_without(state.counts, "repair"))
         extra: list[Action] = []
@@ -155,6 +161,14 @@ class Dialogue:
             extra += [Note(key, value) for key, value in slots.items() if value]
         robot = signal != "ask_if_robot" and any(name == "ask_if_robot" for name, _ in turn.intents)
         return self._signal(state, signal, extra, self._truth() if robot else ())
+
+    def _settles(self, state: State, signal: str) -> bool:
+        """Whether a signal answers anger by itself: a floor, a step that went well, or the end of the call."""
+        if signal in FLOORS or signal in _WENT_WELL:
+            return True
+        counted = _counted(state, _ROW.get(signal, signal))
+        transitions = self._content.transitions(state.node, signal)
+        return any(t.end is not None for t in transitions if self._holds(counted, signal, t.when))
 
     def _while_closing(self, state: State, turn: Understood) -> Step:
         """Somebody speaks while the goodbye is on its way: the floors still hold, everything else is too late."""
@@ -333,13 +347,20 @@ class Dialogue:
             relay = "relay_request" in self._content.lines[line_id].purposes
             if relay and state.relayed and style != "slower":
                 continue  # one relay request a call, whatever a script says
-            proposed = self.propose(state, line_id, style or ("softer" if state.softer else None))
+            proposed = self.propose(state, line_id, style or self._style(state, line_id))
             says.append(Say(proposed))
             sure = frozenset() if proposed.interruptible else proposed.purposes & MANDATORY
             state = replace(state, relayed=state.relayed or relay, queued=state.queued | sure)
         if says:
             state = replace(state, last=tuple(say.proposed.line_id for say in says))
         return state, says, says[-1].proposed.line_id if says else None
+
+    def _style(self, state: State, line_id: str) -> Style | None:
+        """The approved wording for the caller's mood: softer for who is upset, else slower for who is anxious."""
+        known = self._content.lines[line_id].alternates
+        if state.softer and "softer" in known:
+            return "softer"
+        return "slower" if state.slower and "slower" in known else None
 
     def _repeat(self, state: State) -> Step:
         uses = tuple(LineUse(line=line_id) for line_id in (*state.owed, *state.last[-2:]))

@@ -147,6 +147,7 @@ class State:
     owed: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
     softer: bool = False
+    slower: bool = False
     promise_date: str | None = None
     promise_amount: str | None = None
     date_options: tuple[str, ...] = ()

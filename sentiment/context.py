@@ -78,7 +78,22 @@ _NAMES_SELF = {
         r"(?:对|嗯|是|是的|喂|你好)*(?:我是|我就是|我叫|这里是)(?!他|她|你|谁|不|没|在|想|说|要|去|来|机)[\u4e00-\u9fff]{2,4}"
     ),
     "en": re.compile(
-        r"(?:(?:yes|yeah|hello|hi|hey) )*(?:this is|my name is|it's|i'm|i am)(?: (?!his|her|their|my|your|a|an|the|not|n't|he|she|busy|sorry|driving|at|in|on|sick|broke|so|too|very|really|just|going|being|working|wrong|crazy|ridiculous|fine|good|ok|okay|bad|late|early|harassment|stupid|calling|listening|done|confused|tired|asleep|it|what|how|who|why|when|about)[a-z']+){1,3}(?: speaking| here)?"
+        r"(?:(?:yes|yeah|hello|hi|hey) )*(?:this is|my name is|it's|i'm|i am)(?: (?!(?:his|her|their|my|your|a|an|the|not|n't|he|she|busy|sorry|driving|at|in|on|sick|broke|so|too|very|really|just|going|being|working|wrong|crazy|ridiculous|fine|good|ok|okay|bad|late|early|harassment|stupid|calling|listening|done|confused|tired|asleep|it|what|how|who|why|when|about)\b)[a-z']+){1,3}(?: speaking| here)?"
+    ),
+}
+_NOT_UNWILLING = {
+    "zh": re.compile(
+        r"(?:我|又|也|可|并|真|这|啊|哎|那)*(?:不是|没有?说|没讲|哪有说)(?:我|要)?不(?:还|给|付)(?:钱|款|你们?)?(?:了|啊|呀|的|嘛|呢|吧|的意思)*"
+    ),
+    "en": re.compile(
+        r"(?:(?:look|well|no|but|hey) )*(?:i'm|i am|it's) not (?:saying |that )?(?:i'm |i am )?(?:i won't|i will not|refusing to|not going to|unwilling to) pay(?: it| you)?|(?:i )?never said i (?:wouldn't|won't|would not) pay(?: it| you)?"
+    ),
+}
+"""A double negation promises: who is "not not paying" will pay."""
+_CUT_OFF = {
+    "zh": re.compile(r"(?:你)?(?:声音|信号|电话)?(?:断了|断断续续的?|卡了|卡住了)(?:一下)?(?:没听[清到见])?"),
+    "en": re.compile(
+        r"(?:(?:sorry|hello|hey|oh) )*(?:you|you're|you are|you were|it|the line|your voice)(?: just| keep| kept)? (?:broke up|breaking up|cut out|cutting out|dropped out|went quiet)(?: there| again| for a second)?"
     ),
 }
 _KIN_ZH = re.compile(r"老婆|老公|爱人|妈|爸|儿子|女儿|哥|弟|姐|妹|同事|朋友|室友|家人|邻居|助理|父亲|母亲|先生的|的$")
@@ -136,6 +151,11 @@ def read_in_context(text: str, lang: str, expects: str | None, slots: dict[str, 
 
     ``leading`` is the intent that the words alone suggest: a bare date does not override "I refuse".
     """
+    bare = core(text, lang)
+    if _NOT_UNWILLING[lang].fullmatch(bare):
+        return "promise_to_pay"
+    if _CUT_OFF[lang].fullmatch(bare):
+        return "repeat_request"
     said = polarity(text, lang)
     if said == "yes":
         return "confirm_identity" if expects == "identity" else "affirm"

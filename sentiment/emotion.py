@@ -1,10 +1,12 @@
 # ruff: noqa: E501 - tables, one entry a line
 """Emotion from words and voice, and how the two are put together.
 
-Words: the model's probabilities, sharpened by intensity words. Voice: arousal only (see ``sentiment.voice``). Fusion
-is late and linear: the voice counts with its own confidence against a fixed 1.0 for words, so at its most certain
-(0.6) it has 3/8 of the say on arousal; valence is the words' alone. The voice also tilts the emotion probabilities:
-each is multiplied by exp(1.5 · confidence · voice arousal · the emotion's place on the arousal axis).
+Words: the model's probabilities, sharpened by intensity words. Voice: arousal by rule (``sentiment.voice``), and
+probabilities where a classifier is set. Fusion is late and linear in the logarithm (Genest and Zidek, 1986): the
+classifier's log-probabilities count ``_VOICE_SHARE`` times its confidence against 1 for words; without a classifier the
+arousal alone tilts: each emotion is multiplied by exp(1.5 · confidence · voice arousal · its place on the arousal
+axis). Arousal is the mean of both, the voice's weighted by its confidence (at most 0.6); valence is the words' alone
+unless there is a classifier. Where neither says anything the label is ``unknown``.
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from sentiment.labels import EMOTION_PLANE
+from sentiment.labels import EMOTION_PLANE, UNKNOWN
 from sentiment.voice import VoiceReading
 
 _STRONG = {
@@ -35,6 +37,11 @@ _SOFT = {
 }
 _CURSE_BOOST = 4.0
 _TILT = 1.5
+_VOICE_SHARE = 0.5
+"""Of a classifier at its most confident: words and voice are one utterance, not two independent witnesses."""
+_MOST_CONFIDENT = 0.6
+_LEAST_SURE = 0.3
+"""Below it no emotion stands out of six: the label is ``unknown``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +79,63 @@ def from_text(text: str, lang: str, scores: Mapping[str, float]) -> tuple[dict[s
 
 def fuse(text: str, lang: str, scores: Mapping[str, float], voice: VoiceReading | None) -> Emotion:
     """Emotion of an utterance from folded ``text``, the model's emotion probabilities and, if any, the voice."""
-    probabilities, arousal, valence = from_text(text, lang, scores)
-    sources = {"text": {"arousal": arousal, "valence": valence, **probabilities}}
+    said = any(c.isalnum() for c in text)
+    even = dict.fromkeys(scores, 1 / len(scores))
+    probabilities, arousal, valence = from_text(text, lang, scores if said else even)
+    sources = {"text": {"arousal": arousal, "valence": valence, **probabilities}} if said else {}
+    if not said:
+        arousal = valence = 0.0
     if voice is not None:
-        sources["voice"] = {"arousal": voice.arousal, "confidence": voice.confidence}
-        probabilities = _normal(
-            {
-                k: p * math.exp(_TILT * voice.confidence * voice.arousal * EMOTION_PLANE[k][0])
-                for k, p in probabilities.items()
-            }
-        )
-        arousal = (arousal + voice.confidence * voice.arousal) / (1 + voice.confidence)
+        sources["voice"] = {"arousal": voice.arousal, "confidence": voice.confidence, **voice.scores}
+        if voice.scores:
+            share = _VOICE_SHARE * voice.confidence / _MOST_CONFIDENT
+            log = {k: math.log(max(p, 1e-6)) + share * math.log(max(voice.scores[k], 1e-3)) for k, p in probabilities.items()}  # fmt: skip
+            top = max(log.values())
+            probabilities = _normal({k: math.exp(v - top) for k, v in log.items()})
+            heard = sum(p * EMOTION_PLANE[k][1] for k, p in voice.scores.items())
+            valence = (valence + share * heard) / (1 + share)
+        else:
+            probabilities = _normal(
+                {
+                    k: p * math.exp(_TILT * voice.confidence * voice.arousal * EMOTION_PLANE[k][0])
+                    for k, p in probabilities.items()
+                }
+            )
+        weight = voice.confidence if said else 1.0
+        arousal = ((arousal if said else 0.0) + weight * voice.arousal) / ((1.0 if said else 0.0) + weight)
     label = max(probabilities, key=lambda k: probabilities[k])
-    return Emotion(label, probabilities, _clip(arousal), valence, sources)
+    thin = probabilities[label] < _LEAST_SURE or not (said or (voice is not None and voice.scores))
+    return Emotion(UNKNOWN.key if thin else label, probabilities, _clip(arousal), _clip(valence), sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Smoothed:
+    """A caller's mood over the call, kept apart from the single readings: an exponential mean of the probabilities.
+
+    ``half_life``: turns after which a reading counts half (our own choice: a mood outlasts a turn). A turn whose
+    emotion is ``unknown`` changes nothing. Start with ``Smoothed()``.
+    """
+
+    half_life: float = 1.0
+    n: int = 0
+    scores: Mapping[str, float] = field(default_factory=dict)
+    arousal: float = 0.0
+    valence: float = 0.0
+
+    @property
+    def label(self) -> str:
+        return max(self.scores, key=lambda k: self.scores[k]) if self.scores else UNKNOWN.key
+
+    def updated(self, emotion: str, scores: Mapping[str, float], arousal: float, valence: float) -> Smoothed:
+        """The mood with one more turn's raw reading."""
+        if emotion == UNKNOWN.key or not scores:
+            return self
+        share = 1.0 if self.n == 0 else 1 - 0.5 ** (1 / self.half_life)
+        mixed = {k: (1 - share) * self.scores.get(k, 0.0) + share * p for k, p in scores.items()}
+        return Smoothed(
+            self.half_life,
+            self.n + 1,
+            mixed,
+            self.arousal + share * (arousal - self.arousal),
+            self.valence + share * (valence - self.valence),
+        )

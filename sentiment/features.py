@@ -92,6 +92,32 @@ def _concept_features(lang: str, seen: str) -> Iterator[str]:
             yield f"cs:{name}"
 
 
+@lru_cache(maxsize=1)
+def concept_names() -> tuple[str, ...]:
+    """The lexicons' concepts, both languages together, in a fixed order: a concept means the same in both."""
+    tables = [yaml.safe_load((_LEXICON / f"{lang}.yaml").read_text(encoding="utf-8")) for lang in ("zh", "en")]
+    return tuple(sorted(set(tables[0]) | set(tables[1])))
+
+
+def concept_spans(seen: str, lang: str) -> list[tuple[int, int, int]]:
+    """(start, end, concept's number) in a ``model_text``: words of the lexicon, in Mandarin also by sound."""
+    number = {name: i for i, name in enumerate(concept_names())}
+    text, sound = _concepts(lang)
+    if lang == "en":
+        return [(start, end - 1, number[name]) for start, end, name in _hits(text, f" {seen} ")]
+    out = [(start, end + 1, number[name]) for start, end, name in _hits(text, seen)]
+    spoken, at = _sound(seen), [0]
+    for char in seen:
+        at.append(at[-1] + len(syllable(char)) + 1)
+    back = {offset: i for i, offset in enumerate(at)}
+    out += [
+        (back[start], back[end], number[name])
+        for start, end, name in _hits(sound, spoken)
+        if start in back and end in back
+    ]
+    return out
+
+
 def feature_names(text: str, lang: str, expects: str | None) -> list[str]:
     """The features of an utterance by name, in a fixed order, without repeats."""
     seen = model_text(text, lang)

@@ -105,6 +105,9 @@ INTENTS: dict[str, Label] = {label.key: label for label in _INTENTS}
 EMOTIONS: dict[str, Label] = {label.key: label for label in _EMOTIONS}
 """How the person sounds, by key."""
 
+UNKNOWN = _label("unknown", "不明", "Unknown", "证据不足，不作判断。", "Too little evidence to say.", "……", "…")
+"""What is said of an emotion where words and voice give too little to go by; it has no probability of its own."""
+
 EMOTION_PLANE: dict[str, tuple[float, float]] = {
     "neutral": (0.0, 0.0),
     "positive": (0.2, 0.7),

@@ -1,54 +1,101 @@
-"""The embedded intent and emotion model at run time: one sparse linear layer, numpy only.
+"""The embedded intent and emotion model at run time: a small transformer and a linear layer over n-grams, together.
 
-File: compressed npz with ``weight`` int8 (features, intents + emotions), ``scale`` float32 (columns),
-``bias`` float32 (columns), ``temperature`` float32 (2: intents, emotions), ``threshold`` float32 (2: below the first
-the main intent is ``other``; above the second a further intent counts), ``labels`` and ``buckets``. Rows are kept
-only for buckets that carry weight: ``row`` int32 (buckets that are kept, ascending).
+A model is a folder: ``encoder.npz`` (``sentiment.encoder``), ``linear.npz`` (below) and ``calibration.json``. Their
+log-probabilities are mixed and tempered; whether a further intent is there as well is a logistic function of the
+transformer's own sigmoid and the mixture. All of it is numpy.
+
+``linear.npz``: ``weight`` int8 (features, intents + emotions), ``scale`` and ``bias`` float32 (columns), ``labels``,
+``buckets``. Rows are kept only for buckets that carry weight: ``row`` int32 (ascending).
 """
 
 from __future__ import annotations
 
+import json
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sentiment.encoder import Encoder, Logits
 from sentiment.errors import ModelError
 from sentiment.features import BUCKETS, features
 from sentiment.labels import EMOTIONS, INTENTS
 
-DEFAULT_MODEL = Path(__file__).parent / "models" / "understanding.npz"
+DEFAULT_MODEL = Path(__file__).parent / "models"
+PARTS = ("encoder.npz", "linear.npz", "calibration.json")
+Array = NDArray[np.float32]
+Request = tuple[str, str, str | None]
+"""Text, language, and what the agent had asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Calibrated probabilities over all intents and over all emotions, each summing to one."""
+    """Calibrated probabilities: ``intents`` (which one leads) and ``emotions`` sum to one; ``present`` do not: each
+    says whether that intent is among what the utterance wants."""
 
     intents: dict[str, float]
     emotions: dict[str, float]
+    present: dict[str, float]
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    e = np.exp(logits - logits.max())
-    out: NDArray[np.float32] = e / e.sum()
+def log_softmax(logits: Array) -> Array:
+    shifted = logits - logits.max()
+    out: Array = (shifted - np.log(np.exp(shifted).sum())).astype(np.float32)
     return out
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """How raw scores become probabilities; everything here was set on families that no weight was trained on.
+
+    ``share``: the transformer's say in the mixture, the linear layer has the rest (intents, emotions).
+    ``temperature``: of the mixed log-probabilities (intents, emotions). ``present``: logistic weights of the
+    transformer's own sigmoid logit and of the mixture's log-probability, and the constant. ``sure``: below it the main
+    intent is ``other``. ``further``: above it a further intent counts; ``safety``: the lower bar for safety intents,
+    a language each.
+    """
+
+    share: tuple[float, float]
+    temperature: tuple[float, float]
+    present: tuple[float, float, float]
+    sure: float
+    further: float
+    safety: Mapping[str, float]
+
+    @classmethod
+    def load(cls, path: Path) -> Calibration:
+        """Raises ``ModelError`` if the file is missing or damaged."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                (float(data["share"][0]), float(data["share"][1])),
+                (float(data["temperature"][0]), float(data["temperature"][1])),
+                (float(data["present"][0]), float(data["present"][1]), float(data["present"][2])),
+                float(data["sure"]),
+                float(data["further"]),
+                {lang: float(data["safety"][lang]) for lang in ("zh", "en")},
+            )
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as e:
+            raise ModelError(f"the understanding model's {path} is damaged: {' '.join(str(e).split())}") from e
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
 class LinearModel:
-    """See the module's text. Reading is a pure function of text, language and ``expects``."""
+    """See the module's text. Reading is a pure function of text, language and what had been asked."""
 
     row: NDArray[np.int32]
     weight: NDArray[np.int8]
-    scale: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    temperature: NDArray[np.float32]
-    threshold: NDArray[np.float32]
+    scale: Array
+    bias: Array
 
     @classmethod
-    def load(cls, path: Path = DEFAULT_MODEL) -> LinearModel:
+    def load(cls, path: Path) -> LinearModel:
         """Read a model file. Raises ``ModelError`` if it is missing, damaged or has other labels."""
         if not path.is_file():
             raise ModelError(f"no understanding model at {path}: train one with `python -m sentiment.training`")
@@ -56,7 +103,7 @@ class LinearModel:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 arrays = {name: data[name] for name in data.files}
             labels = [str(label) for label in arrays["labels"]]
-            model = cls(*(arrays[k] for k in ("row", "weight", "scale", "bias", "temperature", "threshold")))
+            model = cls(*(arrays[k] for k in ("row", "weight", "scale", "bias")))
             buckets = int(arrays["buckets"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as e:
             raise ModelError(f"the understanding model {path} is damaged: {' '.join(str(e).split())}") from e
@@ -67,21 +114,60 @@ class LinearModel:
             raise ModelError(f"the understanding model {path} is damaged: its arrays do not fit together")
         return model
 
-    def logits(self, text: str, lang: str, expects: str | None = None) -> NDArray[np.float32]:
+    def logits(self, text: str, lang: str, expects: str | None = None) -> Array:
         """Raw scores, shape ``(intents + emotions,)``: weights summed over the features, over √n."""
         found = features(text, lang, expects)
         at = np.searchsorted(self.row, found)
         at = at[(at < len(self.row)) & (self.row[np.minimum(at, len(self.row) - 1)] == found)]
         total = self.weight[at].astype(np.float32).sum(axis=0) * self.scale
-        out: NDArray[np.float32] = (total / np.sqrt(max(len(found), 1)) + self.bias).astype(np.float32)
+        out: Array = (total / np.sqrt(max(len(found), 1)) + self.bias).astype(np.float32)
         return out
 
-    def scores(self, text: str, lang: str, expects: str | None = None) -> Scores:
-        """Calibrated probabilities."""
-        logits = self.logits(text, lang, expects)
-        n = len(INTENTS)
-        intents = softmax(logits[:n] / self.temperature[0])
-        emotions = softmax(logits[n:] / self.temperature[1])
-        return Scores(
-            dict(zip(INTENTS, intents.tolist(), strict=True)), dict(zip(EMOTIONS, emotions.tolist(), strict=True))
+
+@dataclass(frozen=True, slots=True)
+class IntentModel:
+    """The ensemble. Holds no state: safe to share between threads."""
+
+    encoder: Encoder
+    linear: LinearModel
+    calibration: Calibration
+
+    @classmethod
+    def load(cls, folder: Path = DEFAULT_MODEL) -> IntentModel:
+        """Read a model folder. Raises ``ModelError`` if a part is missing, damaged or has other labels."""
+        return cls(
+            Encoder.load(folder / "encoder.npz"),
+            LinearModel.load(folder / "linear.npz"),
+            Calibration.load(folder / "calibration.json"),
         )
+
+    def scores(self, text: str, lang: str, expects: str | None = None) -> Scores:
+        """Calibrated probabilities of one utterance."""
+        return self.batch([(text, lang, expects)])[0]
+
+    def batch(self, requests: Sequence[Request]) -> list[Scores]:
+        """Calibrated probabilities of several utterances, in order; the transformer reads them together."""
+        if not requests:
+            return []
+        read = self.encoder.logits([self.encoder.tokenizer.encode(*request) for request in requests])
+        return [self._calibrated(one, self.linear.logits(*r)) for one, r in zip(read, requests, strict=True)]
+
+    def _calibrated(self, one: Logits, linear: Array) -> Scores:
+        n, c = len(INTENTS), self.calibration
+        main = mixed(one.main, linear[:n], c.share[0])
+        emotion = mixed(one.emotion, linear[n:], c.share[1])
+        intents = np.exp(log_softmax(main / np.float32(c.temperature[0])))
+        emotions = np.exp(log_softmax(emotion / np.float32(c.temperature[1])))
+        own, mixture, constant = c.present
+        present = 1 / (1 + np.exp(-np.clip(own * one.present + mixture * main + constant, -30, 30)))
+        return Scores(
+            dict(zip(INTENTS, intents.tolist(), strict=True)),
+            dict(zip(EMOTIONS, emotions.tolist(), strict=True)),
+            dict(zip(INTENTS, present.tolist(), strict=True)),
+        )
+
+
+def mixed(first: Array, second: Array, share: float) -> Array:
+    """Log-probabilities of two models together: their weighted geometric mean, not yet normalised."""
+    out: Array = (share * log_softmax(first) + (1 - share) * log_softmax(second)).astype(np.float32)
+    return out

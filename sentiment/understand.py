@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from sentiment import context, rules
 from sentiment.emotion import fuse
 from sentiment.errors import InputError
-from sentiment.model import DEFAULT_MODEL, LinearModel
+from sentiment.model import DEFAULT_MODEL, IntentModel, Scores
 from sentiment.slots import Slot, SlotContext, extract
 from sentiment.text import fold
-from sentiment.voice import RATE, VoiceBaseline, VoiceReading, read_voice
+from sentiment.voice import RATE, VoiceBaseline, VoiceClassifier, VoiceReading, read_voice
 
 MAX_TEXT = 4000
 """Characters of one utterance; a longer text is no utterance."""
@@ -30,9 +30,23 @@ RULE_CONFIDENCE = 0.95
 _CLAUSE_END = re.compile(r"(?<!\d)[,.](?!\d)|[,.](?=\s)|[，。；;！!？?、]")
 _LEAST_CLAUSE = {"zh": 4, "en": 8}
 _MOST_CLAUSES = 6
+_BATCH = 32
 _SMALL_TALK = frozenset({"other", "affirm", "deny", "greeting", "goodbye"})
 _CLEAR = 0.6
 """Confidence from which a clause alone counts as a further intent: our own figure."""
+SAFETY = frozenset(
+    {
+        "crisis",
+        "stop_contact",
+        "dispute_debt",
+        "legal_representation",
+        "request_human",
+        "deny_identity",
+        "third_party",
+        "deceased_or_incapacitated",
+    }
+)
+"""Intents that must not be missed: a lower bar decides whether the model names them."""
 _ZONE = {"zh": "Asia/Shanghai", "en": "America/New_York"}
 _PAST = {
     "zh": re.compile(
@@ -58,7 +72,7 @@ class Understanding:
     confidence: float
     intents: tuple[tuple[str, float], ...]
     slots: Mapping[str, Slot] = field(default_factory=dict)
-    emotion: str = "neutral"
+    emotion: str = "unknown"
     scores: Mapping[str, float] = field(default_factory=dict)
     arousal: float = 0.0
     valence: float = 0.0
@@ -99,15 +113,54 @@ def _month_first(lang: str, zone: str, currency: str | None) -> bool | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Understander:
-    """Reads utterances. Holds no state between them: safe to share by all calls of a process."""
+class Request:
+    """One utterance to understand; the fields are the arguments of ``Understander.understand``."""
 
-    model: LinearModel
+    text: str
+    lang: str
+    audio: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    rate: int = RATE
+    today: date | None = None
+    time_zone: str | None = None
+    expects: str | None = None
+    currency: str | None = None
+    amount_due: Decimal | None = None
+    now: datetime | None = None
+    baseline: VoiceBaseline | None = None
+    payday: int | None = None
+    voice: bool | None = None
+
+    def check(self) -> None:
+        """Raises ``InputError`` naming what cannot be used."""
+        if self.lang not in ("zh", "en"):
+            raise InputError(f"unknown language {self.lang!r}: zh or en")
+        if self.expects is not None and self.expects not in context.EXPECTS:
+            raise InputError(f"unknown expectation {self.expects!r}: one of {', '.join(context.EXPECTS)}")
+        if len(self.text) > MAX_TEXT:
+            raise InputError(f"an utterance of {len(self.text)} characters: at most {MAX_TEXT}")
+        if self.audio is not None and self.audio.ndim != 1:
+            raise InputError(f"audio of {self.audio.ndim} dimensions: mono samples wanted")
+        _local_now(self.time_zone or _ZONE[self.lang])
+
+
+@dataclass(frozen=True, slots=True)
+class Understander:
+    """Reads utterances. Holds no state between them: safe to share by all calls of a process.
+
+    ``voice``: whether the emotion of the voice is read at all; off where a country's law forbids it or asks for a notice
+    that was not given. ``classifier``: a trained voice model, over the rules of ``sentiment.voice``.
+    """
+
+    model: IntentModel
+    voice: bool = True
+    classifier: VoiceClassifier | None = None
 
     @classmethod
-    def load(cls, model: Path | None = None) -> Understander:
-        """With the given model file, or the embedded one. Raises ``ModelError``."""
-        return cls(LinearModel.load(model or DEFAULT_MODEL))
+    def load(
+        cls, model: Path | None = None, *, voice: bool = True, classifier: VoiceClassifier | None = None
+    ) -> Understander:
+        """With the model in the given folder, or the embedded one. Raises ``ModelError``."""
+        return cls(IntentModel.load(model or DEFAULT_MODEL), voice, classifier)
 
     def understand(
         self,
@@ -124,6 +177,7 @@ class Understander:
         now: datetime | None = None,
         baseline: VoiceBaseline | None = None,
         payday: int | None = None,
+        voice: bool | None = None,
     ) -> Understanding:
         """Understand one utterance.
 
@@ -131,37 +185,51 @@ class Understander:
         borrower's ``time_zone`` (IANA; by default that of the language); by default the present. ``now``: the
         borrower's local time, for "in an hour". ``expects``: what the agent asked for, one of ``context.EXPECTS``.
         ``currency`` (ISO 4217) and ``amount_due`` are the loan's; ``payday`` the borrower's day of the month.
+        ``baseline``: the caller's past turns; ``voice``: overrides the reader's own for this call.
         Raises ``InputError`` for a language, expectation, zone or audio that cannot be used.
         """
-        if lang not in ("zh", "en"):
-            raise InputError(f"unknown language {lang!r}: zh or en")
-        if expects is not None and expects not in context.EXPECTS:
-            raise InputError(f"unknown expectation {expects!r}: one of {', '.join(context.EXPECTS)}")
-        if len(text) > MAX_TEXT:
-            raise InputError(f"an utterance of {len(text)} characters: at most {MAX_TEXT}")
-        if audio is not None and audio.ndim != 1:
-            raise InputError(f"audio of {audio.ndim} dimensions: mono samples wanted")
-        zone = time_zone or _ZONE[lang]
+        request = Request(
+            text, lang, audio, rate, today, time_zone, expects, currency, amount_due, now, baseline, payday, voice
+        )
+        return self.understand_many([request])[0]
+
+    def understand_many(self, requests: Sequence[Request]) -> list[Understanding]:
+        """Understand a batch, in order: for archives. The model reads ``_BATCH`` utterances of like length at once."""
+        for request in requests:
+            request.check()
+        scored: list[Scores | None] = [None] * len(requests)
+        order = sorted(range(len(requests)), key=lambda i: len(requests[i].text))
+        for start in range(0, len(order), _BATCH):
+            some = order[start : start + _BATCH]
+            read = self.model.batch([(requests[i].text, requests[i].lang, requests[i].expects) for i in some])
+            for i, scores in zip(some, read, strict=True):
+                scored[i] = scores
+        return [self._read(r, s) for r, s in zip(requests, scored, strict=True) if s is not None]
+
+    def _read(self, r: Request, scored: Scores) -> Understanding:
+        zone, today, now = r.time_zone or _ZONE[r.lang], r.today, r.now
         if today is None:
             now = now or _local_now(zone)
             today = now.date()
-        folded = fold(text).text
-        voice = read_voice(audio, rate, baseline) if audio is not None else None
-        scored = self.model.scores(text, lang, expects)
+        folded = fold(r.text).text
+        wanted = self.voice if r.voice is None else r.voice
+        voice = read_voice(r.audio, r.rate, r.baseline, self.classifier) if r.audio is not None and wanted else None
         slot_context = SlotContext(
             today=today,
             now=now,
-            expects=expects,
-            currency=currency,
-            amount_due=amount_due,
-            payday=payday,
-            past=context.reports_payment(text, lang)
-            or (bool(_PAST[lang].search(folded)) and scored.intents["already_paid"] > scored.intents["promise_to_pay"]),
-            month_first=_month_first(lang, zone, currency),
+            expects=r.expects,
+            currency=r.currency,
+            amount_due=r.amount_due,
+            payday=r.payday,
+            past=context.reports_payment(r.text, r.lang)
+            or (
+                bool(_PAST[r.lang].search(folded)) and scored.intents["already_paid"] > scored.intents["promise_to_pay"]
+            ),
+            month_first=_month_first(r.lang, zone, r.currency),
         )
-        slots = extract(text, lang, slot_context)
-        intents = self._intents(text, lang, expects, scored.intents, slots)
-        emotion = fuse(folded, lang, scored.emotions, voice)
+        slots = extract(r.text, r.lang, slot_context)
+        intents = self._intents(r.text, r.lang, r.expects, scored, slots)
+        emotion = fuse(folded, r.lang, scored.emotions, voice)
         return Understanding(
             intents[0][0],
             intents[0][1],
@@ -176,24 +244,26 @@ class Understander:
         )
 
     def _intents(
-        self, text: str, lang: str, expects: str | None, scores: dict[str, float], slots: dict[str, Slot]
+        self, text: str, lang: str, expects: str | None, scored: Scores, slots: dict[str, Slot]
     ) -> tuple[tuple[str, float], ...]:
         """Main intent first. Safety rules lead, then the context's reading of short answers, then the model."""
         if not any(c.isalnum() for c in text):
             return (("other", 0.0),)
+        scores, calibration = scored.intents, self.model.calibration
         cleared = rules.cleared(text, lang)
         ranked = sorted(((k, p) for k, p in scores.items() if k not in cleared), key=lambda item: -item[1])
-        sure, further = (float(t) for t in self.model.threshold)
         found: dict[str, float] = {name: max(RULE_CONFIDENCE, scores[name]) for name in rules.fired(text, lang)}
         by_context = context.read_in_context(text, lang, expects, slots, ranked[0][0])
         if by_context is not None and not found:
             found[by_context] = max(context.CONFIDENCE, scores[by_context])
         if not found:
             best, p = ranked[0]
-            found[best if p >= sure else "other"] = p if p >= sure else 1 - p
-        for name, p in ranked:
-            if name != "other" and p >= further and by_context is None:
-                found.setdefault(name, p)
+            found[best if p >= calibration.sure else "other"] = p
+        if by_context is None:
+            for name, p in sorted(scored.present.items(), key=lambda item: -item[1]):
+                bar = calibration.safety[lang] if name in SAFETY else calibration.further
+                if name != "other" and name not in cleared and p >= bar:
+                    found.setdefault(name, p)
         for name, p in self._clauses(text, lang):
             if name not in cleared:
                 found.setdefault(name, p)
@@ -205,9 +275,8 @@ class Understander:
         clauses = [c for c in _CLAUSE_END.split(text) if len(c.strip()) >= _LEAST_CLAUSE[lang]][:_MOST_CLAUSES]
         out: list[tuple[str, float]] = []
         if len(clauses) > 1:
-            for clause in clauses:
-                scores = self.model.scores(clause, lang).intents
-                best = max(scores, key=lambda k: scores[k])
-                if best not in _SMALL_TALK and scores[best] >= _CLEAR:
-                    out.append((best, scores[best]))
+            for scored in self.model.batch([(clause, lang, None) for clause in clauses]):
+                best = max(scored.intents, key=lambda k: scored.intents[k])
+                if best not in _SMALL_TALK and scored.intents[best] >= _CLEAR:
+                    out.append((best, scored.intents[best]))
         return out

@@ -1,31 +1,36 @@
-"""How a voice sounds: a few functionals of telephone speech, measured against the same caller's running baseline.
+"""How a voice sounds on the telephone, measured against the same caller's past turns.
 
-Loudness, pitch (autocorrelation after Boersma, 1993, without his interpolation) and syllable rate (peaks of the
-energy envelope) rise with arousal in nearly every study since Scherer (2003); how much differs by speaker, so an
-absolute reading is weak. Without a baseline the confidence therefore stays at 0.15. Valence is not read from the
-voice at all: on telephone speech it is close to chance.
+What ships is a rule, not a trained model: loudness, pitch, pitch range and syllable rate rise with arousal in nearly
+every study since Scherer (2003); how much differs by speaker, so without a past turn the confidence stays at 0.15.
+Valence is not read from the voice by rule: on telephone speech it is close to chance. A trained ``VoiceModel``
+(``sentiment.voice_model``) or any transformers audio classifier (``sentiment.voice_transformers``) adds emotions to it.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audio.telephone import resample
+from sentiment.functionals import HOP, RATE, frames_of, functionals, levels, pitch_track, speech_mask, syllables
 
-RATE = 8000
+__all__ = ["MIN_SPEECH", "RATE", "VoiceBaseline", "VoiceClassifier", "VoiceReading", "read_voice"]
+
 MIN_SPEECH = 1.0
 """Seconds of speech below which nothing is read."""
-_FRAME, _HOP = 256, 80  # 32 ms, 10 ms at 8 kHz
-_F0_LOW, _F0_HIGH = 70.0, 400.0
+_LEAST_VOICED = 0.15
+"""Share of the speech frames that must have a pitch: below it the sound is noise, not a voice."""
 _VOICED = 0.45
 # Typical spread of each functional between utterances of one speaker: dB, semitones, semitones, syllables a second.
 _SPREAD = (4.0, 2.5, 1.2, 1.0)
 _TYPICAL_RANGE, _TYPICAL_RATE = 2.5, 4.5
 _WEIGHT = (0.35, 0.3, 0.15, 0.2)
+_F0_TRUST = (70.0, 400.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,8 @@ class VoiceReading:
 
     ``energy`` mean speech level in dB full scale; ``pitch`` median f0 in semitones over 100 Hz, ``pitch_range`` its
     interquartile range in semitones (both NaN if too little is voiced); ``rate`` syllable peaks a second; ``speech``
-    seconds of speech; ``arousal`` in [-1, 1]; ``confidence`` in [0, 0.6].
+    seconds of speech; ``arousal`` in [-1, 1]; ``confidence`` in [0, 0.6]. ``vector``: all functionals, shape
+    ``(functionals.SIZE,)``. ``scores``: emotion probabilities, if a classifier was asked.
     """
 
     energy: float
@@ -44,17 +50,23 @@ class VoiceReading:
     speech: float
     arousal: float
     confidence: float
+    vector: NDArray[np.float32] = field(compare=False, repr=False, default_factory=lambda: np.zeros(0, np.float32))
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceBaseline:
-    """Running means of a caller's functionals over ``n`` utterances. Start with ``VoiceBaseline()``."""
+    """Running means of a caller's functionals over ``n`` past utterances. Start with ``VoiceBaseline()``.
+
+    ``vector``: plain mean of all past vectors, what a trained model measures against; ``None`` before the first.
+    """
 
     n: int = 0
     energy: float = 0.0
     pitch: float = math.nan
     pitch_range: float = math.nan
     rate: float = 0.0
+    vector: NDArray[np.float32] | None = field(compare=False, repr=False, default=None)
 
     def updated(self, reading: VoiceReading) -> VoiceBaseline:
         """The baseline with one more utterance; old ones fade so that about eight count."""
@@ -65,77 +77,64 @@ class VoiceBaseline:
                 return old
             return new if self.n == 0 or math.isnan(old) else old + share * (new - old)
 
+        vector = reading.vector
+        if self.vector is not None and self.vector.shape == vector.shape:
+            vector = (self.vector + (vector - self.vector) / np.float32(self.n + 1)).astype(np.float32)
         return VoiceBaseline(
             self.n + 1,
             mean(self.energy, reading.energy),
             mean(self.pitch, reading.pitch),
             mean(self.pitch_range, reading.pitch_range),
             mean(self.rate, reading.rate),
+            vector,
         )
 
 
-def _frames(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    n = 1 + (len(samples) - _FRAME) // _HOP
-    view = np.lib.stride_tricks.sliding_window_view(samples, _FRAME)[::_HOP]
-    return view[:n]
+class VoiceClassifier(Protocol):
+    """Emotion probabilities (keys of ``labels.EMOTIONS``) of an utterance's voice."""
 
-
-def _pitch(frames: NDArray[np.float32]) -> tuple[float, float]:
-    """Median f0 and interquartile range over voiced frames, in semitones over 100 Hz; NaN if under 20 frames are."""
-    windowed = (frames - frames.mean(axis=1, keepdims=True)) * np.hanning(_FRAME).astype(np.float32)
-    power = np.abs(np.fft.rfft(windowed, 2 * _FRAME, axis=1)) ** 2
-    auto = np.fft.irfft(power, axis=1)[:, :_FRAME]
-    window = np.fft.irfft(np.abs(np.fft.rfft(np.hanning(_FRAME), 2 * _FRAME)) ** 2)[:_FRAME]
-    low, high = int(RATE / _F0_HIGH), int(RATE / _F0_LOW)
-    norm = auto[:, low : high + 1] / np.maximum(auto[:, :1], 1e-12) / (window[low : high + 1] / window[0])
-    best = norm.argmax(axis=1)
-    peak = norm[np.arange(len(norm)), best]
-    voiced = best[peak > _VOICED] + low
-    if len(voiced) < 20:
-        return math.nan, math.nan
-    semitones = 12 * np.log2(RATE / voiced / 100.0)
-    quarter, half, three = np.percentile(semitones, (25, 50, 75))
-    return float(half), float(three - quarter)
-
-
-def _syllables(level: NDArray[np.float64], speech: NDArray[np.bool_]) -> int:
-    """Peaks of the smoothed energy envelope that stand 2 dB above the dips around them."""
-    smooth = np.convolve(level, np.hanning(9) / np.hanning(9).sum(), mode="same")
-    count, low, rising, top = 0, smooth[0], True, smooth[0]
-    for value, active in zip(smooth, speech, strict=True):
-        if rising:
-            top = max(top, value)
-            if value < top - 2.0:
-                rising, low = False, value
-        else:
-            low = min(low, value)
-            if value > low + 2.0 and active:
-                rising, top = True, value
-                count += 1
-    return count
+    def emotions(
+        self, samples: NDArray[np.float32], rate: int, reading: VoiceReading, baseline: VoiceBaseline | None
+    ) -> Mapping[str, float]: ...
 
 
 def read_voice(
-    samples: NDArray[np.float32], rate: int = RATE, baseline: VoiceBaseline | None = None
+    samples: NDArray[np.float32],
+    rate: int = RATE,
+    baseline: VoiceBaseline | None = None,
+    classifier: VoiceClassifier | None = None,
 ) -> VoiceReading | None:
-    """Read one utterance of mono float samples in [-1, 1] at ``rate`` Hz; ``None`` under 1 s of speech."""
+    """Read one utterance of mono float samples in [-1, 1] at ``rate`` Hz.
+
+    ``None`` where the evidence is too thin: under ``MIN_SPEECH`` seconds of speech, or a sound without pitch (noise).
+    """
     if len(samples) < rate * MIN_SPEECH or not np.isfinite(samples).all():
         return None
-    samples = resample(samples, rate, RATE)
-    frames = _frames(samples)
-    level = 10 * np.log10(np.mean(frames.astype(np.float64) ** 2, axis=1) + 1e-10)
-    floor = float(np.percentile(level, 10))
-    loud = float(np.percentile(level, 95))
-    speech = level > max(min(floor + 8.0, loud - 6.0), loud - 30.0, -65.0)
-    seconds = float(speech.sum()) * _HOP / RATE
+    line = resample(samples, rate, RATE)
+    frames = frames_of(line)
+    level = levels(frames)
+    speech = speech_mask(level)
+    seconds = float(speech.sum()) * HOP / RATE
     if seconds < MIN_SPEECH:
         return None
-    energy = float(level[speech].mean())
-    pitch, pitch_range = _pitch(frames[speech])
-    syllables = _syllables(level, speech) / seconds
-    arousal, confidence = _arousal(energy, pitch, pitch_range, syllables, baseline)
+    track, strength = pitch_track(frames)
+    voiced = track[speech & (strength > _VOICED)]
+    if len(voiced) < _LEAST_VOICED * speech.sum():
+        return None
+    low, high = (12 * math.log2(f / 100) for f in _F0_TRUST)
+    voiced = voiced[(voiced >= low) & (voiced <= high)]
+    pitch = pitch_range = math.nan
+    if len(voiced) >= 20:
+        quarter, half, three = np.percentile(voiced, (25, 50, 75))
+        pitch, pitch_range = float(half), float(three - quarter)
+    energy, pace = float(level[speech].mean()), syllables(level, speech) / seconds
+    arousal, confidence = _arousal(energy, pitch, pitch_range, pace, baseline)
     confidence *= min(1.0, 0.5 + seconds / 6.0)
-    return VoiceReading(energy, pitch, pitch_range, syllables, seconds, arousal, confidence)
+    vector = functionals(frames, level, speech, track, strength)
+    reading = VoiceReading(energy, pitch, pitch_range, pace, seconds, arousal, confidence, vector)
+    if classifier is None:
+        return reading
+    return replace(reading, scores=classifier.emotions(samples, rate, reading, baseline))
 
 
 def _arousal(

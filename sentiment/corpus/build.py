@@ -117,11 +117,36 @@ def dump(utterances: list[Utterance], path: Path) -> None:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
+PATTERNS = {"zh": "zh", "en": "en", "spoken_zh": "zh", "spoken_en": "en"}
+"""Pattern files by name, with their language."""
+TRAINING = (*PATTERNS, "hand", "heard")
+"""The files a model may be trained on; ``fresh.jsonl`` is not among them."""
+
+
+def corpus() -> list[Utterance]:
+    """Every utterance that may train a model. A sentence that stands in two files counts once."""
+    seen: set[tuple[str, str, str | None]] = set()
+    out: list[Utterance] = []
+    for name in TRAINING:
+        path = FOLDER / f"{name}.jsonl"
+        for u in load(path) if path.is_file() else []:
+            key = (u.lang, u.text, u.expects)
+            if key not in seen:
+                seen.add(key)
+                out.append(u)
+    return out
+
+
 def main() -> None:
-    """Build ``zh.jsonl`` and ``en.jsonl`` beside the pattern files."""
-    for lang in ("zh", "en"):
-        utterances = parse((FOLDER / f"{lang}.txt").read_text(encoding="utf-8"), lang)
-        dump(utterances, FOLDER / f"{lang}.jsonl")
+    """Build a ``.jsonl`` file beside each pattern file, and ``fresh.jsonl``."""
+    for name, lang in PATTERNS.items():
+        dump(parse((FOLDER / f"{name}.txt").read_text(encoding="utf-8"), lang), FOLDER / f"{name}.jsonl")
+    dump([u for lang in ("zh", "en") for u in fresh(lang)], FOLDER / "fresh.jsonl")
+
+
+def fresh(lang: str) -> list[Utterance]:
+    """The sentences that no model was trained on."""
+    return parse((FOLDER / f"fresh_{lang}.txt").read_text(encoding="utf-8"), lang)
 
 
 if __name__ == "__main__":

@@ -107,7 +107,9 @@ def _seen(text: str, lang: str) -> str:
 def fired(text: str, lang: str) -> tuple[str, ...]:
     """Intents whose rules fire on an utterance, most pressing first."""
     seen = _seen(text, lang)
-    return tuple(rule.intent for rule in load_rules(lang) if rule.fires(seen))
+    found = tuple(rule.intent for rule in load_rules(lang) if rule.fires(seen))
+    # Who says that the borrower died is a third party by that alone: the graver intent says it all.
+    return tuple(name for name in found if name != "third_party" or "deceased_or_incapacitated" not in found)
 
 
 def cleared(text: str, lang: str) -> frozenset[str]:

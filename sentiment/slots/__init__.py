@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sentiment.slots.amounts import find_amount
-from sentiment.slots.base import Mention, Slot, SlotContext
-from sentiment.slots.dates import find_date
+from sentiment.slots.amounts import amounts_in, find_amount
+from sentiment.slots.base import Mention, Slot, SlotContext, choose
+from sentiment.slots.dates import dates_in, find_date
 from sentiment.slots.digits import find_digits
+from sentiment.slots.numbers import informal
 from sentiment.slots.times import find_time
 from sentiment.text import fold
 
@@ -15,15 +16,18 @@ __all__ = ["Slot", "SlotContext", "extract"]
 def extract(text: str, lang: str, context: SlotContext) -> dict[str, Slot]:
     """The slots of an utterance under the keys ``date``, ``time``, ``amount`` and ``digits``; absent if not said."""
     folded = fold(text)
+    said = informal(folded.text) if lang == "zh" else folded.text
     found: dict[str, Mention] = {}
-    digits = find_digits(folded.text, lang, context)
+    digits = find_digits(said, lang, context)
     if digits and context.expects == "digits":
         found["digits"] = digits
     else:
-        date = find_date(folded.text, lang, context)
-        time = find_time(folded.text, lang, context)
+        date = find_date(said, lang, context)
+        time = find_time(said, lang, context)
         taken = [(m.start, m.end) for m in (date, time) if m]
-        amount = find_amount(folded.text, lang, context, taken)
+        amount = find_amount(said, lang, context, taken)
+        if date and amount:
+            date, amount = _instalments(said, lang, context, date, amount)
         if digits and not any(m and m.start < digits.end and digits.start < m.end for m in (date, time, amount)):
             found["digits"] = digits
         found |= {k: m for k, m in (("date", date), ("time", time), ("amount", amount)) if m}
@@ -32,3 +36,20 @@ def extract(text: str, lang: str, context: SlotContext) -> dict[str, Slot]:
         start, end = folded.span(m.start, m.end)
         out[key] = Slot(m.value, text[start:end], start, end, m.candidates)
     return out
+
+
+def _instalments(text: str, lang: str, context: SlotContext, date: Mention, amount: Mention) -> tuple[Mention, Mention]:
+    """ "A thousand on the 5th and a thousand on the 15th" is two promises: neither date nor amount stands alone."""
+    dates = [m for m in dates_in(text, lang, context) if m.value]
+    amounts = [m for m in amounts_in(text, lang, context, [(m.start, m.end) for m in dates]) if m.weight >= 0]
+    if len(dates) != len(amounts) or len(dates) < 2:
+        return date, amount
+    order = [kind for _, kind in sorted([(m.start, "d") for m in dates] + [(m.start, "a") for m in amounts])]
+    if order not in (["d", "a"] * len(dates), ["a", "d"] * len(dates)) or choose(dates, text) != dates[0]:
+        return date, amount
+
+    def open_(parts: list[Mention]) -> Mention:
+        values = dict.fromkeys(v for m in parts for v in ((m.value,) if m.value else m.candidates))
+        return Mention(parts[0].start, parts[-1].end, None, tuple(values))
+
+    return open_(dates), open_(amounts)

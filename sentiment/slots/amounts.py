@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 
 from sentiment.slots.base import Mention, SlotContext, choose, money
-from sentiment.slots.numbers import EN_NUMBER, ZH_DIGIT, ZH_NUMBER, en_number, zh_number
+from sentiment.slots.numbers import EN_DIGIT_WORD, EN_NUMBER, ZH_DIGIT, ZH_NUMBER, en_number, zh_number
 
 _FOREIGN = {  # words that name one currency only; 块, 元, bucks and grand fit any
     "CNY": re.compile(r"人民币|rmb|cny|yuan|kuai|renminbi"),
@@ -21,7 +21,7 @@ _DOLLARS = {"USD", "CAD", "AUD", "NZD", "SGD", "HKD"}
 _ZH_MONEY = r"(?:块钱|块(?!儿)|元钱|元|圆|rmb|人民币|美元|美金|港币|欧元|英镑|刀)"
 _ZH_PAY = r"(?:还|付|给|交|缴|打|转|凑|存|拿|出|先|只能|能|就|最多|大概|差不多|左右|一共|总共|欠|借|扣|是)"
 _ZH = re.compile(
-    rf"(?P<sign>[¥￥$])?(?P<n>{ZH_NUMBER})(?P<more>多|来|几|把)?(?P<big>[万千百])?(?P<unit>{_ZH_MONEY})?(?P<tail>[一二三四五六七八九]毛?(?![十百千万号月日点天个])|半)?(?P<cash>钱)?"
+    rf"(?P<sign>[¥￥$])?(?P<n>{ZH_NUMBER})(?P<more>多|来|几|把)?(?P<big>[万千百])?(?P<unit>{_ZH_MONEY})?(?P<tail>[零〇]?[一二两三四五六七八九\d][毛角]?(?:[一二三四五六七八九\d]分)?(?![十百千万号月日点天个\d])|半)?(?P<cash>钱)?"
 )
 _ZH_SPREAD = re.compile(
     rf"(?P<a>[一二两三四五六七八九])(?P<b>[二三四五六七八九])(?P<scale>[十百千万]+)(?:来|多)?(?P<unit>{_ZH_MONEY})?"
@@ -33,24 +33,28 @@ _ZH_ALL = re.compile(
     r"全部|全额|全款|(?:一次性?|都|全)(?:给你们?)?(?:还清|结清|付清|还完|还了|还上|缴清)|(?<![不没])(?:还清|结清|付清|缴清|还完)|所有的?(?:钱|欠款)|整笔|一把还|一次性还"
 )
 _ZH_PART = re.compile(r"一半(?!时间|天|个)|半数|对半|百分之(?P<pct>[一二三四五六七八九十百\d]+)|(?P<pct2>\d{1,3})%|(?P<den>[二三四五])分之(?P<num>[一二三四])")  # fmt: skip
+_ZH_REST = re.compile(
+    r"(?:剩下?|余下|其余|剩余|后面)(?:的|那些|的钱)?(?:我?(?:到时候|再|就|也|下个?月|月底|.{0,4}号))?$"
+)
 _ZH_MIN = re.compile(r"最低(?:还款)?(?:额|额度|还款)?|最低限度")
 _ZH_NOT_MONEY = re.compile(
     r"^(?:个(?!亿)|人|次|年|天|遍|分钟|分之|度|条|里|公里|米|斤|公斤|小时|岁|号|楼|户|页|字|步|期|月|日|点|位|家|张|名|秒|倍|周|层|趟|届|级|%|/|:)"
 )
 _ABOUT_ZH = re.compile(r"^(?:块钱|块|元)?(?:左右|上下|来块|多块?|出头|不到|吧?差不多)")
 _ABOUT_ZH_BEFORE = re.compile(
-    r"(?:大概|大约|差不多|将近|约摸|接近|可能也就|不到|最多|顶多|至少|起码)(?:能?(?:还|付|给|拿|凑)(?:个|出|上)?)?$"
+    r"(?:大概|大约|差不多|将近|约摸|接近|可能也就|不到|不超过|不多于|超不过|不会超过|最多|最少|顶多|至少|起码)(?:能?(?:还|付|给|拿|凑)(?:个|出|上)?)?$"
 )
 
 _EN_MONEY = r"(?:dollars?|bucks?|usd|us dollars|pounds?|quid|euros?|rupees?|yuan|rmb|kuai|renminbi|cny)"
 _EN = re.compile(
     rf"(?P<sign>[$£€₹¥])?\s?(?P<n>{EN_NUMBER})(?:\s*(?P<unit>{_EN_MONEY})\b)?(?:\s*(?:and\s+)?(?P<cents>{EN_NUMBER})\s+(?:cents|pence)\b)?"
 )
-_EN_SPREAD = re.compile(rf"\b(?P<a>one|two|three|four|five|six|seven|eight|nine|\d+)\s*(?:or|to|-)\s*(?P<b>two|three|four|five|six|seven|eight|nine|ten|\d+)\s*(?P<scale>hundred|thousand|grand|k)\b(?:\s*{_EN_MONEY})?")  # fmt: skip
+_EN_SPREAD = re.compile(rf"\b(?P<a>one|two|three|four|five|six|seven|eight|nine|\d+)\s*(?:or|to|-|(?<=between one )and|(?<=between two )and|(?<=between three )and|(?<=between four )and|(?<=between five )and|(?<=between six )and)\s*(?P<b>two|three|four|five|six|seven|eight|nine|ten|\d+)\s*(?P<scale>hundred|thousand|grand|k)\b(?:\s*{_EN_MONEY})?")  # fmt: skip
+_EN_POINT = re.compile(r"\b(?P<whole>one|two|three|four|five|six|seven|eight|nine|ten) point (?P<part>(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)(?: (?:zero|one|two|three|four|five|six|seven|eight|nine))*) (?P<scale>k|grand|thousand|hundred)\b")  # fmt: skip
 _EN_COUPLE = re.compile(rf"\ba?\s?couple (?:of )?(?P<scale>hundred|thousand|grand)s?(?: of)?(?:\s*{_EN_MONEY})?")
 _EN_VAGUE = re.compile(rf"\b(?:a few|few|several|some) (?:hundred|thousand|grand|bucks|dollars|pounds)(?:\s*{_EN_MONEY})?|\b(?:hundreds|thousands) of {_EN_MONEY}|\ba little (?:bit )?(?:of (?:it|money)|something)|\bpart of it\b|\bsome of it\b")  # fmt: skip
 _EN_ALL = re.compile(
-    r"\b(?:the )?(?:full|whole|entire|total|complete) (?:amount|balance|thing|sum|payment|lot|debt|bill|loan|total)\b|\b(?:all of it|everything|it all|in full|the balance|the lot|every penny|pay (?:it )?off|what i owe)\b"
+    r"\b(?:the )?(?:full|whole|entire|total|complete|remaining|outstanding) (?:amount|balance|thing|sum|payment|lot|debt|bill|loan|total)\b|\b(?:all of it|everything|it all|in full|the balance|the lot|every penny|pay (?:it )?off|what i owe)\b"
 )
 _EN_PART = re.compile(r"\bhalf\b(?! (?:an hour|past|hour|a (?:hundred|grand|thousand|million|year|day|month)|the time|of the month|day|ten|nine|eight|seven|six|five|four|three|two|one|eleven|twelve))(?: of (?:it|that|the (?:amount|balance)|what i owe))?|\b(?P<third>a third|one third|two thirds)\b|\b(?P<quarter>a quarter|one quarter|three quarters)\b(?! (?:past|to|of an))|(?P<pct>\d{1,3})\s?(?:%|percent)|\b(?P<pctw>[a-z]+) percent")  # fmt: skip
 _EN_MIN = re.compile(r"\b(?:the )?minimum(?: payment| amount| due)?\b")
@@ -67,6 +71,11 @@ def find_amount(text: str, lang: str, context: SlotContext, taken: list[tuple[in
     Shares ("half", 全部) need ``context.amount_due``; without it, and for round talk ("about 300", 三五百, "a couple
     hundred"), or where the words name another currency than the loan's, there are candidates only.
     """
+    return choose(amounts_in(text, lang, context, taken), text)
+
+
+def amounts_in(text: str, lang: str, context: SlotContext, taken: list[tuple[int, int]]) -> list[Mention]:
+    """Every amount in folded ``text`` outside ``taken``, in order; where two overlap the longer one."""
     found = _read_zh(text, context) if lang == "zh" else _read_en(text, context)
     free = [m for m in found if not any(m.start < end and m.end > start for start, end in taken)]
     free.sort(key=lambda m: m.start - m.end)
@@ -74,7 +83,7 @@ def find_amount(text: str, lang: str, context: SlotContext, taken: list[tuple[in
     for m in free:
         if all(m.end <= k.start or m.start >= k.end for k in kept):
             kept.append(m)
-    return choose(sorted(kept, key=lambda m: m.start), text)
+    return sorted(kept, key=lambda m: m.start)
 
 
 def _settled(
@@ -108,7 +117,11 @@ def _read_zh(text: str, context: SlotContext) -> list[Mention]:
             values = tuple(money(ZH_DIGIT[m[k]] * scale) for k in ("a", "b"))
             out.append(Mention(m.start(), m.end(), None, values, 1))
     out += [Mention(m.start(), m.end(), None, (), 0) for m in _ZH_VAGUE.finditer(text)]
-    out += [_share(m.start(), m.end(), Decimal(1), context) for m in _ZH_ALL.finditer(text)]
+    for m in _ZH_ALL.finditer(text):
+        rest = _ZH_REST.search(text[: m.start()])
+        out.append(
+            Mention(m.start(), m.end(), None, (), 0) if rest else _share(m.start(), m.end(), Decimal(1), context)
+        )
     out += [Mention(m.start(), m.end(), None, (), 0) for m in _ZH_MIN.finditer(text)]
     for m in _ZH_PART.finditer(text):
         if m["pct"] or m["pct2"]:
@@ -164,7 +177,8 @@ def _zh_amount(m: re.Match[str], text: str, context: SlotContext) -> Mention | N
     if tail == "半":
         value += Decimal("0.5")
     elif tail:
-        value += Decimal(ZH_DIGIT[tail[0]]) / 10
+        dime, *cent = (Decimal(ZH_DIGIT.get(c, c)) for c in tail.lstrip("零〇") if c not in "毛角分")
+        value += dime / 10 + sum(cent, Decimal(0)) / 100
     about = bool(
         m["more"]
         or _ABOUT_ZH.match(text[m.end("n") :])
@@ -204,6 +218,12 @@ def _read_en(text: str, context: SlotContext) -> list[Mention]:
             share = percent / 100 if percent is not None else None
         if share is not None:
             out.append(_share(m.start(), m.end(), share, context))
+    for m in _EN_POINT.finditer(text):
+        scale, _ = en_number("one " + m["scale"])
+        whole, _ = en_number(m["whole"])
+        if scale and whole is not None:
+            value = (whole + Decimal("0." + "".join(EN_DIGIT_WORD[w] for w in m["part"].split()))) * scale
+            out.append(Mention(m.start(), m.end(), money(value), (), 1))
     for m in _EN.finditer(text):
         mention = _en_amount(m, text, context)
         if mention:

@@ -142,3 +142,33 @@ def holiday(today: date, name: str, past: bool) -> Reading:
         if day and ((day <= today) if past else (day >= today)):
             return Reading(day)
     return Reading()
+
+
+@lru_cache(maxsize=32)
+def _closed(country: str, year: int) -> frozenset[date]:
+    import holidays
+
+    return frozenset(holidays.country_holidays(country, years=year))
+
+
+def working_day(today: date, months: int, last: bool, country: str) -> date:
+    """First or last working day (Monday to Friday, no public holiday of ``country``) of a month."""
+    first = add_months(today.replace(day=1), months)
+    day, step = (month_end(today, months), -1) if last else (first, 1)
+    while day.weekday() >= 5 or day in _closed(country, day.year):
+        day += timedelta(days=step)
+    return day
+
+
+def nth_weekday(today: date, month: int, n: int, day: int) -> Reading:
+    """The ``n``-th (-1: last) weekday ``day`` of ``month``, this year's or next year's."""
+    for year in (today.year, today.year + 1):
+        first = date(year, month, 1)
+        if n < 0:
+            end = month_end(first)
+            found = end - timedelta(days=(end.weekday() - day) % 7)
+        else:
+            found = first + timedelta(days=(day - first.weekday()) % 7 + 7 * (n - 1))
+        if found.month == month and found >= today:
+            return Reading(found)
+    return Reading()

@@ -21,7 +21,15 @@ _PAY = {
 
 
 def find_date(text: str, lang: str, context: SlotContext) -> Mention | None:
-    """The date in folded ``text`` that the speaker stands by, ``None`` if there is none.
+    """The date in folded ``text`` that the speaker stands by, ``None`` if there is none."""
+    chosen = choose(dates_in(text, lang, context), text)
+    if chosen and chosen.weight == -4 and context.expects not in ("date", "date_amount"):
+        return None
+    return chosen
+
+
+def dates_in(text: str, lang: str, context: SlotContext) -> list[Mention]:
+    """Every date in folded ``text``, in order; one that lies on the wrong side of today has no value.
 
     "Before the 15th" and "by the 15th" give the 15th: the last day meant. A day that lies behind is a value only
     when the utterance tells of the past (``context.past``): it is never a promise's date.
@@ -43,7 +51,4 @@ def find_date(text: str, lang: str, context: SlotContext) -> Mention | None:
             continue
         weight = (2 if fits else 0) + (1 if near else 0) + (1 if day else 0) - (1 if not day and not options else 0)
         mentions.append(Mention(f.start, f.end, day.isoformat() if day else None, iso(options), weight))
-    chosen = choose(mentions, text)
-    if chosen and chosen.weight == -4 and context.expects not in ("date", "date_amount"):
-        return None
-    return chosen
+    return mentions

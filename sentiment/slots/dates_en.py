@@ -211,12 +211,59 @@ def _offset(days: int) -> _Read:
     return lambda m, c: Reading(c.today + timedelta(days=days))
 
 
+def _working_day(m: re.Match[str], c: SlotContext) -> Reading | None:
+    rel, last = m["rel"] or "", m["which"] == "last"
+    country = "GB" if c.currency == "GBP" else "US"
+    months = 1 if rel in ("next", "following") else (_month(rel) - c.today.month) % 12 if rel in _MONTHS else 0
+    if not rel and not last and cal.working_day(c.today, 0, False, country) < c.today:
+        months = 1
+    return Reading(cal.working_day(c.today, months, last, country))
+
+
+_NTH = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": -1}
+
+
+def _nth_weekday(m: re.Match[str], c: SlotContext) -> Reading | None:
+    day, rel = _day_index(m["day"]), m["month"]
+    if rel in ("next month", "the following month"):
+        month = cal.add_months(c.today.replace(day=1), 1).month
+    elif rel in ("the month", "this month"):
+        reading = cal.nth_weekday(c.today, c.today.month, _NTH[m["n"]], day)
+        if rel == "this month" or (reading.day and reading.day.year == c.today.year):
+            return reading
+        month = cal.add_months(c.today.replace(day=1), 1).month
+    else:
+        month = _month(rel)
+    return cal.nth_weekday(c.today, month, _NTH[m["n"]], day)
+
+
+def _beside_holiday(m: re.Match[str], c: SlotContext) -> Reading | None:
+    day = cal.holiday(c.today, _HOLIDAYS[m["name"]], c.past).day
+    return Reading(day + timedelta(days=1 if m["side"] == "after" else -1)) if day else Reading()
+
+
+def _not_before(m: re.Match[str], c: SlotContext) -> Reading | None:
+    """The earliest day is no promise: it is a candidate."""
+    day = cal.weekday(c.today, _day_index(m["day"]), False)
+    return Reading(None, (day.day,) if day.day else day.options)
+
+
+def _duration(m: re.Match[str], c: SlotContext) -> Reading | None:
+    """A bare length of time answers the question when: "two weeks"."""
+    return _later(m, c) if c.expects in ("date", "date_amount") else None
+
+
 _NOT_DAY = r"(?!\s*(?:time|thing|place|one|half|payment|instal\w*|call|letter|name|person|loan|party|person|hand|choice|of all|month|week|day|opinion|floor|street|avenue|attempt|and foremost|\d))"  # fmt: skip
 _TABLE: list[tuple[str, _Read]] = [
+    (rf"\b(?:the )?(?P<which>last|first) (?:working|business|week) ?day(?: (?:of|in) (?:the |this )?(?P<rel>next|following|{_MONTH})?\s*(?:month)?)?", _working_day),
+    (rf"\b(?:on )?(?:the )?(?P<n>first|second|third|fourth|last) (?P<day>{_DAY}) (?:of|in) (?P<month>next month|the following month|the month|this month|{_MONTH})\b", _nth_weekday),
+    (rf"\b(?:the )?day (?P<side>after|before) (?P<name>{'|'.join(sorted((n for n in _HOLIDAYS if n != 'labor day'), key=len, reverse=True))})\b", _beside_holiday),
+    (rf"\bnot (?:before|until|till) (?:this |next )?(?P<day>{_DAY})\b", _not_before),
+    (rf"^\W*(?:(?:um|uh|er|so|okay|ok|yes|yeah|maybe|probably|like|about|say)\W+)*(?P<n>{_N}) (?:more )?(?P<unit>days?|weeks?|months?|fortnight)\W*(?:please|tops|max|or so)?\W*$", _duration),
     (r"\b(?P<y>20\d\d)[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})\b",
      lambda m, c: Reading(cal.safe_date(int(m["y"]), int(m["m"]), int(m["d"])))),
     (r"(?<![\d/.,$-])(?P<a>\d{1,2})/(?P<b>\d{1,2})(?:/(?P<y>\d{4}|\d\d))?(?![\d/])", _figures),
-    (rf"\b(?P<m>{_MONTH})\b\.?\s+(?:the\s+)?(?P<d>{_WORD}|\d{{1,2}}(?:st|nd|rd|th)?|{_CARDINAL})\b(?!\s*(?:hundred|thousand|dollars|grand|bucks|%|,\d{{3}}))(?:,?\s+(?P<y>20\d\d))?",
+    (rf"\b(?:(?:on |next |this )?{_DAY},? (?:the )?)?(?P<m>{_MONTH})\b\.?\s+(?:the\s+)?(?P<d>{_WORD}|\d{{1,2}}(?:st|nd|rd|th)?|{_CARDINAL})\b(?!\s*(?:hundred|thousand|dollars|grand|bucks|%|,\d{{3}}))(?:,?\s+(?P<y>20\d\d))?",
      _month_day),
     (rf"\b(?:the\s+)?(?P<d>{_WORD}|\d{{1,2}}(?:st|nd|rd|th)?)\s+(?:day\s+)?(?:of\s+)?(?P<m>{_MONTH})\b(?:,?\s+(?P<y>20\d\d))?", _month_day),
     (rf"\b(?:the\s+)?(?P<d>{_WORD}|{_FIGURE})\s+(?:day\s+)?of\s+(?P<rel>this|next|last|the following|the|each|every)\s*(?:coming\s+)?month", _month_relative_day),
@@ -233,7 +280,7 @@ _TABLE: list[tuple[str, _Read]] = [
     (rf"\b{_DAY} after next\b", lambda m, c: cal.weekday_of(c.today, 2, _day_index(m[0]))),
     (r"\bthe day after tomorrow\b|\bday after tomorrow\b|\bovermorrow\b", _offset(2)),
     (r"\b(?:tomorrow|tomorow|tmrw|tmr)(?: (?:morning|afternoon|evening|night))?\b", _offset(1)),
-    (r"\btoday\b|\btonight\b|\bthis (?:morning|afternoon|evening)\b|\bright now\b|\bright away\b|\bend of (?:the )?day\b", _offset(0)),
+    (r"\btoday\b|\btonight\b|\bthis (?:morning|afternoon|evening)\b|\bright now\b|(?<=half )now\b|(?<=some )now\b|\bright away\b|\bend of (?:the )?day\b", _offset(0)),
     (r"\b(?:the )?day before yesterday\b", _offset(-2)),
     (r"\byesterday\b|\blast night\b", _offset(-1)),
     (rf"\b(?:in|within|after|give me|need|another|inside)\s+(?:just\s+|another\s+|about\s+|the next\s+|like\s+)?(?P<n>{_N})\s+(?:more\s+)?(?P<unit>days?|weeks?|months?|fortnight)\b(?:'s time|' time| time)?", _later),

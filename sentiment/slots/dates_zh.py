@@ -24,8 +24,8 @@ _RM = "|".join(sorted(_REL_MONTH, key=len, reverse=True))
 _REL_WEEK = {"上上": -2, "上": -1, "这": 0, "本": 0, "下": 1, "下下": 2}
 _WEEK = r"(?:周|礼拜|星期)"
 _NEAR = {"大前天": -3, "前天": -2, "前儿": -2, "昨天": -1, "昨儿": -1, "昨日": -1, "昨晚": -1, "今天": 0, "今儿": 0,
-         "今日": 0, "今晚": 0, "今早": 0, "今晨": 0, "明天": 1, "明儿": 1, "明日": 1, "明早": 1, "明晚": 1, "明个": 1,
-         "后天": 2, "后儿": 2, "后日": 2, "大后天": 3, "大后儿": 3}  # fmt: skip
+         "今日": 0, "今晚": 0, "今早": 0, "今晨": 0, "明天": 1, "明儿": 1, "明日": 1, "明早": 1, "明晚": 1, "明个": 1, "明个儿": 1,
+         "后天": 2, "后儿": 2, "后个": 2, "后个儿": 2, "后日": 2, "大后天": 3, "大后儿": 3}  # fmt: skip
 _HOLIDAYS = {"国庆节": "national", "国庆": "national", "十一长假": "national", "十一假期": "national", "元旦": "new_year",
              "五一": "labour", "劳动节": "labour", "圣诞节": "christmas", "圣诞": "christmas", "平安夜": "christmas_eve",
              "春节": "spring", "过年": "spring", "大年初一": "spring", "除夕": "spring_eve", "大年三十": "spring_eve",
@@ -132,7 +132,25 @@ def _either_day(m: re.Match[str], c: SlotContext) -> Reading | None:
     return Reading(None, tuple(d for d in days if d))
 
 
+def _working_day(m: re.Match[str], c: SlotContext) -> Reading | None:
+    months = _REL_MONTH[m["rel"]] if m["rel"] else 0
+    if m["which"] == "第一个" and not m["rel"] and cal.working_day(c.today, 0, False, "CN") < c.today:
+        months = 1
+    return Reading(cal.working_day(c.today, months, m["which"] != "第一个", "CN"))
+
+
+def _duration(m: re.Match[str], c: SlotContext) -> Reading | None:
+    """A bare length of time answers the question when: 两个礼拜."""
+    return _later(m, c) if c.expects in ("date", "date_amount") else None
+
+
 _TABLE: list[tuple[str, _Read]] = [
+        (rf"(?P<rel>{_RM})?的?(?P<which>最后一个|最末一个|第一个)工作日", _working_day),
+        (rf"(?P<month>(?:{_RM})|)的?月?(?P<part>)(?:最后一天|最末一天)", lambda m, c: Reading(cal.month_end(c.today, _REL_MONTH.get(m["month"], 0)))),
+        (r"明后[天日两]天?|明[天儿]?后天", lambda m, c: Reading(None, tuple(c.today + timedelta(days=n) for n in (1, 2)))),
+        (rf"(?:腊月|正月|冬月|农历|阴历|旧历)(?:{_M}月)?(?:初?{_D}|底|初)?[日号]?", lambda m, c: Reading()),
+        (rf"(?P<rel>上上|下下|上|下|这|本)个?{_WEEK}的{_WEEK}(?P<day>[一二三四五六日天末1-7])", _week_day),
+        (rf"^(?:那|就|大概|嗯|呃|再)?(?P<n>{_N})个?(?P<unit>天|日|周|礼拜|星期|月)(?:吧|时间|呢|左右|行吗|可以吗|行不行)*$", _duration),
         (rf"(?P<y>[零〇一二三四五六七八九]{{4}}|20\d\d)[年\-/.](?P<m>{_M})[月\-/.](?P<d>{_D})(?:[日号])?", _year_month_day),
         (rf"(?P<rel>今年|明年|去年)?(?<![\d一二三四五六七八九十个])(?P<m>{_M})月份?的?(?P<d>{_D})(?:[日号]|(?![\d百千万个块元次点期天多两三]))",
          _named_month),

@@ -13,6 +13,15 @@ ZH_NUMBER = r"(?:\d[\d,]*(?:\.\d+)?|[零〇一二两三四五六七八九十百�
 """A run that may be a Mandarin number, in characters, Arabic figures, or both ("3千5")."""
 
 
+_FORMAL = str.maketrans("壹贰叁肆伍陆柒捌玖拾佰仟", "一二三四五六七八九十百千")
+_FORMAL_RUN = re.compile(r"[零〇壹贰叁肆伍陆柒捌玖拾佰仟万]{2,}(?=[元块圆整万]|$)")
+
+
+def informal(text: str) -> str:
+    """Banking numerals (壹仟) as plain ones, character for character; alone some are words or names and stay."""
+    return _FORMAL_RUN.sub(lambda m: m[0].translate(_FORMAL), text)
+
+
 def zh_number(said: str) -> Decimal | None:
     """Value of a Mandarin number, ``None`` if it is not one.
 

@@ -34,7 +34,7 @@ _EN_PAST = re.compile(
     rf"\b(?P<what>half|quarter|a quarter|ten|five|twenty)\s(?P<side>past|to|after|till)\s(?P<h>{_EN_HOUR})\b(?:\s*{_AMPM})?"
 )
 _EN_AT = re.compile(
-    rf"\b(?:at|after|before|around|by|until|till|between|about)\s(?:like |about )?(?P<h>{_EN_HOUR})(?:\s(?P<m>{_EN_MIN}))?(?=\s*(?:$|[,.?!]|or\b|and\b|tomorrow|today|tonight|on\b|then|please|would|works|is\b|when\b|if\b|because|i'll|i\b|call|to\b))"
+    rf"\b(?:at|after|before|around|by|until|till|between|about)\s(?:like |about )?(?!\w+ (?:and|to|or) \w+ (?:hundred|thousand|grand))(?P<h>{_EN_HOUR})(?:\s(?P<m>{_EN_MIN}))?(?=\s*(?:$|[,.?!]|or\b|and\b|tomorrow|today|tonight|on\b|then|please|would|works|is\b|when\b|if\b|because|i'll|i\b|call|to\b))"
 )
 _EN_IN = re.compile(
     r"\b(?:in|after|within|give me)\s(?:about |like |maybe |another )?(?P<n>half an|half a|an|a|a couple of|a couple|a few|\d+|[a-z]+(?:[\s-][a-z]+)?)\s(?P<unit>hours?|minutes?|mins?)(?P<half> and a half)?\b"

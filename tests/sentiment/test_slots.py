@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from sentiment.corpus.build import FOLDER
 from sentiment.slots import Slot, SlotContext, extract
 
 MONDAY = date(2026, 11, 23)
@@ -280,3 +283,22 @@ def test_nothing_breaks_the_readers(text: str) -> None:
     for lang in ("zh", "en"):
         for expects in (None, "digits", "date_amount"):
             read(text, lang, expects=expects)
+
+
+CASES = [json.loads(line) for line in (FOLDER / "slots.jsonl").read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[c["text"] for c in CASES])
+def test_phrases_of_the_benchmark(case: dict[str, Any]) -> None:
+    got = {key: slot.value for key, slot in read(case["text"], case["lang"], expects=case.get("expects")).items()}
+    assert got.items() >= case["slots"].items()
+    assert case["slots"] or not got
+
+
+def test_two_instalments_are_no_single_promise() -> None:
+    slots = read("五号还一千，十五号还一千五", "zh")
+    assert slots["date"].candidates == ("2026-12-05", "2026-12-15")
+    assert slots["amount"].candidates == ("1000", "1500")
+    slots = read("five hundred on the 5th and six hundred on the 15th", "en")
+    assert (slots["date"].value, slots["amount"].value) == (None, None)
+    assert slots["amount"].candidates == ("500", "600")

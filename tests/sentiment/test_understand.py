@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import shutil
@@ -14,15 +15,17 @@ import numpy as np
 import pytest
 import soundfile
 
+from audio.espeak import Voice, synthesize
 from sentiment import cli
-from sentiment.corpus.build import FOLDER, load, parse
+from sentiment.corpus.build import FOLDER, PATTERNS, corpus, load, parse
 from sentiment.errors import InputError, ModelError
 from sentiment.labels import EMOTIONS, INTENTS
-from sentiment.model import DEFAULT_MODEL, LinearModel
-from sentiment.training import SAFETY, macro_f1, measure
-from sentiment.understand import Understander, Understanding
+from sentiment.model import DEFAULT_MODEL
+from sentiment.training.evaluate import macro_f1, measure, part, safety
+from sentiment.understand import SAFETY, Request, Understander, Understanding
 
 MONDAY = date(2026, 11, 23)
+FRESH = {"macro_f1": 0.75, "safety_recall": 0.8, "safety_precision": 0.75}
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +93,8 @@ def test_two_things_at_once(reader: Understander) -> None:
 def test_silence_and_noise_are_other(reader: Understander) -> None:
     for text in ("", "……", "?!"):
         got = reader.understand(text, "zh")
-        assert (got.intent, got.confidence) == ("other", 0.0)
+        assert (got.intent, got.confidence, got.emotion) == ("other", 0.0, "unknown")
+        assert sum(got.scores.values()) == pytest.approx(1)
 
 
 def test_same_in_same_out(reader: Understander) -> None:
@@ -128,48 +132,78 @@ def test_unusable_input_is_named(reader: Understander, bad: dict[str, str]) -> N
 
 def test_missing_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no understanding model"):
-        LinearModel.load(tmp_path / "none.npz")
+        Understander.load(tmp_path)
 
 
+@pytest.mark.parametrize("part_", ["encoder.npz", "linear.npz", "calibration.json"])
 @pytest.mark.parametrize("damage", ["cut", "text", "empty", "labels"])
-def test_damaged_model(tmp_path: Path, damage: str) -> None:
-    path = tmp_path / "m.npz"
-    if damage == "labels":
-        with np.load(DEFAULT_MODEL) as data:
+def test_damaged_model(tmp_path: Path, part_: str, damage: str) -> None:
+    for name in ("encoder.npz", "linear.npz", "calibration.json"):
+        shutil.copy(DEFAULT_MODEL / name, tmp_path / name)
+    path = tmp_path / part_
+    if damage == "labels" and part_.endswith("npz"):
+        with np.load(path) as data:
             arrays = {k: data[k] for k in data.files}
         np.savez_compressed(path, **(arrays | {"labels": np.array(["a", "b"])}))
+    elif damage == "labels":
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"safety": {"de": 0.2}}))
     else:
-        shutil.copy(DEFAULT_MODEL, path)
-        data_ = {"cut": path.read_bytes()[:5000], "text": b"not a model\n", "empty": b""}[damage]
-        path.write_bytes(data_)
+        whole = path.read_bytes()
+        path.write_bytes({"cut": whole[: len(whole) // 2], "text": b"not a model\n", "empty": b""}[damage])
     with pytest.raises(ModelError) as e:
-        Understander.load(path)
+        Understander.load(tmp_path)
     assert "\n" not in str(e.value)
 
 
 def test_model_is_small_and_fast(reader: Understander) -> None:
-    assert DEFAULT_MODEL.stat().st_size < 4_000_000
+    assert sum(p.stat().st_size for p in DEFAULT_MODEL.glob("*.*")) < 20_000_000
     reader.understand("暖机", "zh")
-    start = time.process_time()
+    start = time.thread_time()
     for _ in range(20):
         reader.understand("我现在真的没钱能不能分期下个月五号先还一千五", "zh", today=MONDAY)
-    assert (time.process_time() - start) / 20 < 0.02
+    assert (time.thread_time() - start) / 20 < 0.02
 
 
 def test_sentences_never_in_training(reader: Understander) -> None:
-    rows = load(FOLDER / "heldout.jsonl")
-    seen = {u.text for name in ("zh", "en", "hand") for u in load(FOLDER / f"{name}.jsonl")}
-    assert not seen & {u.text for u in rows}
+    rows = load(FOLDER / "fresh.jsonl")
+    assert not {u.text for u in corpus()} & {u.text for u in rows}
     figures = measure(reader.model, rows)
     for lang in ("zh", "en"):
-        assert figures[lang]["macro_f1"] > 0.65  # the model card says how much better it was when trained
-        assert figures[lang]["safety_recall"] > 0.7
+        assert figures[lang]["macro_f1"] > FRESH["macro_f1"]  # the model card says how much better it was when trained
+        assert figures[lang]["safety_recall"] > FRESH["safety_recall"]
+        assert figures[lang]["safety_precision"] > FRESH["safety_precision"]
+
+
+def test_no_family_on_two_sides_of_the_split() -> None:
+    sides: dict[str, set[str]] = {}
+    for u in corpus():
+        sides.setdefault(u.family, set()).add(part(u))
+    assert all(len(side) == 1 for side in sides.values())
+    assert {part(u) for u in corpus()} == {"train", "dev", "test"}
+
+
+def test_a_batch_is_its_utterances(reader: Understander) -> None:
+    rows = load(FOLDER / "fresh.jsonl")[::9]
+    batch = reader.understand_many([Request(u.text, u.lang, today=MONDAY, expects=u.expects) for u in rows])
+    for u, got in zip(rows, batch, strict=True):
+        alone = reader.understand(u.text, u.lang, today=MONDAY, expects=u.expects)
+        assert (got.intent, got.slots, got.emotion) == (alone.intent, alone.slots, alone.emotion)
+        assert got.confidence == pytest.approx(alone.confidence, abs=1e-4)
+
+
+def test_voice_can_be_switched_off(reader: Understander) -> None:
+    t = np.arange(24_000) / 8000
+    sound = (0.3 * np.sin(2 * np.pi * 150 * t) * (1 + np.sin(2 * np.pi * 4 * t))).astype(np.float32)
+    off = Understander(reader.model, voice=False)
+    assert off.understand("下周三还", "zh", audio=sound).voice is None
+    assert off.understand("下周三还", "zh", audio=sound, voice=True).voice is not None
+    assert reader.understand("下周三还", "zh", audio=sound, voice=False).voice is None
 
 
 def test_corpus_is_what_its_patterns_say() -> None:
-    for lang in ("zh", "en"):
-        rows = parse((FOLDER / f"{lang}.txt").read_text(encoding="utf-8"), lang)
-        assert rows == load(FOLDER / f"{lang}.jsonl")
+    for name, lang in PATTERNS.items():
+        rows = parse((FOLDER / f"{name}.txt").read_text(encoding="utf-8"), lang)
+        assert rows == load(FOLDER / f"{name}.jsonl")
         assert len(rows) >= 1200
         assert {u.intent for u in rows} == set(INTENTS)
         assert {u.emotion for u in rows} == set(EMOTIONS)
@@ -184,7 +218,8 @@ def test_bad_pattern_is_named() -> None:
 def test_macro_f1() -> None:
     assert macro_f1(["a", "b"], ["a", "b"]) == 1.0
     assert macro_f1(["a", "a", "b"], ["a", "b", "b"]) == pytest.approx(2 / 3)
-    assert set(SAFETY) <= set(INTENTS)
+    assert set(INTENTS) > SAFETY
+    assert safety([{"crisis"}, {"affirm"}], [{"crisis", "affirm"}, {"crisis"}]) == (1.0, 0.5)
 
 
 def run(lines: str) -> tuple[int, list[dict[str, object]], str]:
@@ -251,3 +286,30 @@ def test_in_an_hour(reader: Understander) -> None:
     )
     assert got.intent == "callback_later"
     assert got.slots["time"].value == "17:30"
+
+
+def test_cli_takes_sound_in_the_line_and_measures_a_call_against_its_past(tmp_path: Path) -> None:
+    pcm, rate = synthesize("I will call you back about the payment on Friday next week", Voice("en-us"))
+    path = tmp_path / "a.wav"
+    soundfile.write(path, pcm, rate)
+    inline = base64.b64encode(path.read_bytes()).decode()
+    line = {"text": "I will call you back", "lang": "en", "call": "a", "today": "2026-11-23"}
+    given = [str(path), inline, f"data:audio/wav;base64,{inline}"]
+    status, rows, _ = run("".join(json.dumps(line | {"audio": a}) + "\n" for a in given))
+    assert status == 0
+    confidence = [row["sources"]["voice"]["confidence"] for row in rows]  # type: ignore[index]
+    assert confidence[0] < confidence[1] < confidence[2]
+    assert run(json.dumps(line | {"audio": "UklGR" + "!" * 80}) + "\n")[0] == 2
+
+
+def test_cli_batch_keeps_the_order_and_the_answers(reader: Understander) -> None:
+    lines = "".join(
+        json.dumps({"text": t, "lang": "zh", "today": "2026-11-23"}) + "\n" for t in ("喂", "下周三还", "你打错了")
+    )
+    lines = lines.replace("\n", "\nbad\n", 1)
+    one, two = io.StringIO(), io.StringIO()
+    assert cli.run(io.StringIO(lines), one, io.StringIO(), understander=reader) == 2
+    assert cli.run(io.StringIO(lines), two, io.StringIO(), batch=3, understander=reader) == 2
+    first, second = ([json.loads(x) for x in out.getvalue().splitlines()] for out in (one, two))
+    assert [r.get("intent", "bad") for r in first] == [r.get("intent", "bad") for r in second]
+    assert second[1]["line"] == 2

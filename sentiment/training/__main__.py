@@ -1,0 +1,89 @@
+"""Trains the embedded intent and emotion model: ``python -m sentiment.training [--public FOLDER]``.
+
+Whole families of utterances are held out (two tenths to test, one to calibrate); the figures printed are on those.
+That pair is kept in ``unseen/`` beside the model for the benchmark. What ships is then trained once more on everything.
+``fresh.jsonl`` is measured and never trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sentiment.corpus.build import FOLDER, Utterance, corpus, load
+from sentiment.model import DEFAULT_MODEL, PARTS, Calibration, IntentModel
+from sentiment.tokens import Tokenizer
+from sentiment.training import transformer
+from sentiment.training.augment import Example
+from sentiment.training.calibrate import calibrate
+from sentiment.training.evaluate import errors, measure, part
+from sentiment.training.linear import save_linear, train_linear
+from sentiment.training.public import beside_the_point, load_public
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line."""
+    import torch
+
+    parser = argparse.ArgumentParser(prog="python -m sentiment.training", description=__doc__)
+    parser.add_argument("--out", type=Path, default=DEFAULT_MODEL, help="folder to write the model to")
+    parser.add_argument("--public", type=Path, help="folder with the public sets named in sentiment/training/public.py")
+    parser.add_argument("--public-epochs", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=7, help="passes over our own corpus")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--errors", action="store_true", help="print what the held-out families got wrong")
+    parser.add_argument("--no-final", action="store_true", help="train and measure the model of the split only")
+    parser.add_argument("--final-only", action="store_true", help="keep the model of the split and its calibration")
+    parser.add_argument("--first-stage", type=Path, help="keep the first stage's weights here, and start from them")
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    torch.set_num_threads(args.threads)
+    utterances = corpus()
+    sides = {name: [u for u in utterances if part(u) == name] for name in ("train", "dev", "test")}
+    public = load_public(args.public) if args.public else []
+    stray = [Example(s.text, s.lang, None, {"other": 1.0}, s.labels.get("emotion_zh", "neutral"), "") for s in beside_the_point(public)]  # fmt: skip  # noqa: E501
+    if args.first_stage and args.first_stage.is_file():
+        pieces, sounds, start = torch.load(args.first_stage, weights_only=True)
+        tokenizer = Tokenizer(pieces, sounds)
+    else:
+        tokenizer = transformer.make_tokenizer(
+            [*((s.text, s.lang) for s in public), *((u.text, u.lang) for u in utterances)]
+        )
+        start = transformer.first_stage(tokenizer, public, utterances, args.public_epochs, args.seed)
+        if args.first_stage:
+            torch.save((tokenizer.pieces, tokenizer.sounds, start), args.first_stage)
+
+    def fit(rows: Sequence[Utterance], calibration: Calibration | None, out: Path) -> IntentModel:
+        linear = train_linear(rows, seed=args.seed)
+        network = transformer.second_stage(tokenizer, start, rows, args.epochs, args.seed, stray)
+        encoder = transformer.as_encoder(tokenizer, [network])
+        model = IntentModel(encoder, linear, calibration or calibrate(encoder, linear, sides["dev"]))
+        out.mkdir(parents=True, exist_ok=True)
+        transformer.save_encoder(out / "encoder.npz", tokenizer, [network])
+        save_linear(linear, out / "linear.npz")
+        model.calibration.save(out / "calibration.json")
+        return model
+
+    unseen = args.out / "unseen"
+    model = IntentModel.load(unseen) if args.final_only else fit(sides["train"], None, unseen)
+    report: dict[str, object] = {"unseen_families": measure(model, sides["test"])}
+    if args.errors:
+        sys.stderr.write("\n".join(errors(model, sides["test"])) + "\n")
+    if not args.no_final:
+        model = fit(utterances, model.calibration, args.out)
+        report["bytes"] = sum((args.out / name).stat().st_size for name in PARTS)
+    fresh = load(FOLDER / "fresh.jsonl")
+    report["fresh_sentences"] = measure(model, fresh)
+    if args.errors:
+        sys.stderr.write("== fresh\n" + "\n".join(errors(model, fresh)) + "\n")
+    sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
