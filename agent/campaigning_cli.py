@@ -1,0 +1,166 @@
+"""``callgate campaign run`` and ``demo``: the commands that place calls."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from campaigns.cli import Home, Json, app, console, failing, refuse, status_table
+
+if TYPE_CHECKING:
+    from campaigns.config import CampaignConfig
+    from campaigns.dialer import Pace
+
+__all__ = ["app"]
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="The campaign's YAML file.")],
+    agents: Annotated[int, typer.Option(min=1, max=500, help="Calls at a time in this process.")] = 8,
+    wait: Annotated[float, typer.Option(min=0, help="Go on if the next contact is due within so many minutes.")] = 0.0,
+    provider: Annotated[str, typer.Option(help="Who places the calls: simulated.")] = "simulated",
+    home: Home = None,
+    json_: Json = False,
+) -> None:
+    """Run a campaign until nothing is due, it is stopped, or Ctrl-C: once to finish its calls, twice to hang up."""
+    from campaigns.config import load_config
+
+    if provider != "simulated":
+        refuse(f"no provider {provider!r}; there is: simulated")
+    with _errors():
+        settings = load_config(config)
+        status = asyncio.run(_run(settings, agents, timedelta(minutes=wait), home, quiet=json_))
+    typer.echo(json.dumps(status.as_json(), ensure_ascii=False)) if json_ else console().print(status_table(status))
+    raise typer.Exit(1 if status.unknown else 0)
+
+
+async def _run(config: CampaignConfig, agents: int, wait: timedelta, home: Path | None, *, quiet: bool) -> Any:
+    from agent.campaigning import Behaviour
+    from agent.campaigning_run import campaign_run
+    from agent.settings import load_settings
+    from campaigns.status import status
+
+    settings = load_settings()
+    if home is not None:
+        settings = settings.model_copy(update={"home": home, "database_url": None})
+    async with campaign_run(settings, config, agents=agents, clock=lambda: datetime.now(UTC)) as running:
+        carrier = running.simulated(lambda order: Behaviour(seed=order.contact_id))
+        with PaceLine(quiet=quiet) as line:
+            dialer = running.dialer(carrier, wait_for_due=wait, on_pace=line)
+            await until_interrupted(dialer.run(), running.stop)
+            await carrier.drained()
+        return status(running.database, config.name, running.clock())
+
+
+@app.command()
+def demo(
+    borrowers: Annotated[int, typer.Option(min=1, max=5000, help="How many simulated borrowers.")] = 200,
+    at_once: Annotated[int, typer.Option("--parallel", min=1, max=64, help="Calls at a time.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses who behaves how.")] = 1,
+    home: Annotated[
+        Path | None, typer.Option(help="Keep the archive here. Default: a folder that is removed afterwards.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """A whole campaign against simulated borrowers over real sockets: import, rules, calls, texts, a table at the end.
+
+    Exit 1 if any call was outside the rules, or of unknown fate.
+    """
+    from agent.campaigning_demo import run_demo
+
+    with _errors(), PaceLine(quiet=json_) as line:
+        report = asyncio.run(run_demo(borrowers, at_once, seed, home, on_pace=line, say=line.say))
+    typer.echo(json.dumps(report.as_json(), ensure_ascii=False)) if json_ else console().print(report.table())
+    raise typer.Exit(0 if report.lawful else 1)
+
+
+class PaceLine:
+    """The dialer's pace, live on standard error: one line that changes in a terminal, a line a minute elsewhere."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True)
+        self._quiet = quiet
+        self._status: Any = None
+        self._last = ""
+        self._said_at = float("-inf")
+
+    def __enter__(self) -> PaceLine:
+        if not self._quiet and self._console.is_terminal:
+            self._status = self._console.status("loading the models")
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def say(self, text: str) -> None:
+        if not self._quiet:
+            self._console.print(text, highlight=False)
+
+    def __call__(self, pace: Pace) -> None:
+        next_due = f", next due {pace.next_at:%H:%M}Z" if pace.next_at is not None and pace.next_at > pace.at else ""
+        text = f"{pace.at:%H:%M:%S}Z  {pace.state}: {pace.live} in calls, {pace.reserved} about to be placed, "
+        text += f"{pace.dialed} placed so far{next_due}"
+        if self._status is not None:
+            self._status.update(text)
+        elif not self._quiet and (pace.at.timestamp() - self._said_at) >= 60:
+            self._said_at = pace.at.timestamp()
+            self._console.print(text, highlight=False)
+
+
+async def until_interrupted(work: Any, stop: Callable[[bool], None]) -> Any:
+    """Await ``work``; the first Ctrl-C (or SIGTERM) asks for a graceful stop, the second for one at once."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)
+    asked = 0
+    stopping: set[asyncio.Task[None]] = set()
+
+    def interrupt() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 2:
+            task.cancel()
+            return
+        sys.stderr.write("finishing the calls; again to hang up\n" if asked == 1 else "hanging up\n")
+        stopping.add(asyncio.ensure_future(asyncio.to_thread(stop, asked == 2)))
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError, ValueError, RuntimeError):
+            loop.add_signal_handler(number, interrupt)
+    try:
+        return await task
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with suppress(NotImplementedError, ValueError, RuntimeError):
+                loop.remove_signal_handler(number)
+
+
+class _errors:  # noqa: N801 - reads as a statement: `with _errors()`
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        from agent.case import CaseError
+        from agent.errors import CallgateError
+        from scripts.errors import ScriptError
+
+        if isinstance(error, CallgateError | CaseError | ScriptError):
+            refuse(str(error))
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(130)
+        if error is not None and not isinstance(error, typer.Exit):
+            with failing():
+                raise error
