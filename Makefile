@@ -26,11 +26,15 @@ demo: $(READY) ## one whole call in Mandarin and one in English, live in the ter
 
 test: $(READY) ## the default tests, under ten minutes on two cores
 	@echo "callgate: running the tests"
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile --ignore tests/e2e
+	@echo "callgate: running calls end to end, in real time"
+	@$(BIN)/python -m pytest -q -m "not slow" tests/e2e
 
 test-slow: $(READY) ## the tests that the default run leaves out: every scenario in both languages
 	@echo "callgate: running the slow tests"
-	@$(BIN)/python -m pytest -q -m slow
+	@$(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --ignore tests/e2e
+	@echo "callgate: running the other calls end to end, in real time"
+	@$(BIN)/python -m pytest -q -m slow tests/e2e
 
 lint: $(READY) ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check --no-cache .

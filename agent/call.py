@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipecat.frames.frames import EndFrame
@@ -23,7 +24,9 @@ from agent.frames import LineClosedFrame
 from agent.gatekeeping import GateKeeper
 from agent.hearing import Hear
 from agent.live import CallOutcome, News
+from agent.live_hub import LiveEntry, OverheardRecorder
 from agent.speech.stage import Speak
+from agent.supervising import steering
 from agent.telephony.line import Line
 from agent.telephony.stages import LineInput, LineOutput
 from agent.understanding import Understand
@@ -109,19 +112,22 @@ async def run_call(desk: CallDesk, call: PreparedCall, line: Line) -> CallOutcom
     )
     archive = CallArchive.begin(desk.database, desk.layout.home, new, clock=clock.now, on_error=on_archive_error)
     archive.answered()
-    recorder = Recorder(archive.files.recording, clock.now, start=0.0, on_error=on_archive_error)
+    follow = Follow(call.dialogue, clock)
+    entry = LiveEntry(
+        desk.hub,
+        call.call_id,
+        call.lang,
+        steer=steering(archive, follow, clock, call.lang, lambda: worker),
+        campaign=call.label or None,
+        can_transfer=lambda: call.hand_over is not None,
+    )
+    recorder = OverheardRecorder(entry, archive.files.recording, clock.now, start=0.0, on_error=on_archive_error)
     live = LiveCall(
-        desk,
-        call,
-        line,
-        clock,
-        archive,
-        recorder,
-        Follow(call.dialogue, clock),
-        Archivist(archive, clock, call.listener),
+        desk, call, line, clock, archive, recorder, follow, Archivist(archive, clock, _telling(entry, call.listener))
     )
     if call.listener is not None:
         call.listener(News("answered", 0.0))
+    desk.hub.begin(entry)
     try:
         worker = PipelineWorker(
             Pipeline(stages(live)),
@@ -141,8 +147,22 @@ async def run_call(desk: CallDesk, call: PreparedCall, line: Line) -> CallOutcom
                 await line.hang_up("call ended")
         return await asyncio.to_thread(_settle, live)
     finally:
+        desk.hub.over(entry)
         recorder.close()
         archive.close()
+
+
+def _telling(entry: LiveEntry, listener: Callable[[News], None] | None) -> Callable[[News], None]:
+    """The supervisors' hub hears of everything, and so does the call's own listener if it has one."""
+    if listener is None:
+        return entry.told
+    own = listener
+
+    def tell(news: News) -> None:
+        entry.told(news)
+        own(news)
+
+    return tell
 
 
 async def _handed_over(live: LiveCall) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.campaigning_cli import app as campaign_app
+from agent.console_cli import app as console_app
 from archive.cli import app as archive_app
 from compliance_checks.commands import check, policy_app
 from scripts.cli import app as scripts_app
@@ -35,15 +36,18 @@ app.add_typer(scripts_app, name="scripts")
 app.add_typer(archive_app, name="archive")
 app.add_typer(campaign_app, name="campaign")
 app.add_typer(policy_app, name="policy")
+app.add_typer(console_app, name="console")
 app.command()(check)
 
 
 @app.command()
-def understand() -> None:
+def understand(
+    batch: Annotated[int, typer.Option(min=1, max=1024, help="Lines read together: faster for archives.")] = 1,
+) -> None:
     """Read utterances: JSON lines in; intent, slots and emotion out. Bad lines get an error line, the rest go on."""
     from sentiment.cli import run
 
-    raise typer.Exit(run(sys.stdin, sys.stdout, sys.stderr))
+    raise typer.Exit(run(sys.stdin, sys.stdout, sys.stderr, batch=batch))
 
 
 @app.command()

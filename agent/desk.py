@@ -19,6 +19,7 @@ from agent.dialogue import Dialogue
 from agent.errors import ConfigurationError
 from agent.events import CallFacts, Lang
 from agent.live import CallOutcome, News
+from agent.live_hub import LiveHub
 from agent.models import Models
 from agent.settings import Settings
 from agent.speech.cache import PromptCache
@@ -47,6 +48,12 @@ class CallAbout:
     case_id: str | None = None
     person_id: str | None = None
     stage: str | None = None
+
+
+def stage_of(days_past_due: int) -> str:
+    """The stage of delay, by the half month: ``days 1-15``, ``days 16-30`` …"""
+    first = max(0, days_past_due - 1) // 15 * 15 + 1
+    return f"days {first}-{first + 14}"
 
 
 @dataclass(slots=True)
@@ -90,6 +97,8 @@ class CallDesk:
         self.tokens = TokenIssuer(secret.get_secret_value().encode() if secret else secrets.token_bytes(32))
         self._expected: dict[str, PreparedCall] = {}
         self._live = 0
+        self.hub = LiveHub()
+        """The live calls, for supervisors."""
 
     def close(self) -> None:
         self.database.close()
@@ -120,7 +129,7 @@ class CallDesk:
         dialogue = Dialogue(script, case, today)
         call = PreparedCall(
             str(uuid.uuid4()), case, lang, script, dialogue, script.policy, moment, label, listener,
-            about or CallAbout(stage=f"days {case.days_past_due // 15 * 15 + 1}-{case.days_past_due // 15 * 15 + 15}"),
+            about or CallAbout(stage=stage_of(case.days_past_due)),
         )  # fmt: skip
         await asyncio.to_thread(self.cache.prepare, self._approved_lines(dialogue), self.style)
         return call

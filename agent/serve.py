@@ -16,6 +16,7 @@ from agent.errors import ConfigurationError
 from agent.models import load_models
 from agent.server import MAX_MESSAGE
 from agent.settings import Settings
+from archive.tokens import warm_up
 from console.app import create_app
 from console.context import Context
 from console.people import People
@@ -43,12 +44,14 @@ async def serve(settings: Settings) -> None:
     """Serve until interrupted. Raises ``CallgateError``."""
     host, port = address(settings.listen, "CALLGATE_LISTEN")
     models = await asyncio.to_thread(load_models, settings)
+    await asyncio.to_thread(warm_up)
     desk = CallDesk(settings, models)
     try:
         public = settings.public_url or f"http://{host}:{port}"
         context = Context(
             desk.database,
             settings.home,
+            live=desk.hub,
             models={"voice": desk.cache.engine},
             scripts=settings.scripts,
             packs=settings.packs,

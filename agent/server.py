@@ -28,7 +28,10 @@ def media_app(desk: CallDesk, *, twilio_token: str | None = None, public_url: st
 
     With ``twilio_token`` and ``public_url`` a Twilio socket must also bear Twilio's signature.
     """
-    app = FastAPI(title="Callgate media", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Callgate media", docs_url=None, redoc_url=None, openapi_url=None,
+        telemetry={"tracing": False, "logs": False},  # paths carry tokens: no trace may
+    )  # fmt: skip
 
     @app.websocket("/media/{carrier}/{token}")
     async def media(socket: WebSocket, carrier: str, token: str) -> None:

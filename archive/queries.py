@@ -54,6 +54,7 @@ class CallFilter:
     complaint: bool | None = None
     opt_out: bool | None = None
     right_party: bool | None = None
+    conversation: bool | None = None
     started_from: datetime | None = None
     started_before: datetime | None = None
     hour: int | None = None
@@ -240,6 +241,8 @@ def _conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
         value = getattr(wanted, name)
         if value is not None:
             conditions.append(getattr(Summary, name).is_(value))
+    if wanted.conversation is not None:
+        conditions.append((Summary.borrower_turns > 0).is_(wanted.conversation))
     if wanted.case_id is not None:
         conditions.append(Call.case_id == wanted.case_id)
     if wanted.person_id is not None:

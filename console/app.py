@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,29 +12,33 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from archive.errors import ArchiveError
-from console import security
+from console import api, security
 from console.context import Context
 from console.guard import GuardedRoute
 from console.page import render
 
 STATIC = Path(__file__).parent / "static"
-PAGES = ("session", "home", "queue", "call")
+PAGES = ("session", "home", "queue", "call", "dashboard", "live", "compliance", "operations", "people", "audit")
 """Modules of ``console.pages``, each with a ``routes(router)``."""
 
 
 def create_app(context: Context) -> FastAPI:
     """The pages and their assets over ``context``."""
-    app = FastAPI(title="Callgate", docs_url=None, redoc_url=None, openapi_url=None)
+    # FastAPI's own traces carry whole addresses: one-time links, what was searched for. Its metrics carry routes only.
+    quiet: Any = {"tracing": False, "logs": False}
+    app = FastAPI(title="Callgate", docs_url=None, redoc_url=None, openapi_url=None, telemetry=quiet)
     app.state.context = context
     app.middleware("http")(security.headers)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     router = APIRouter(route_class=GuardedRoute)
     for name in PAGES:
         import_module(f"console.pages.{name}").routes(router)
+    api.routes(router)
     app.include_router(router)
     app.state.guarded = router
     app.add_exception_handler(HTTPException, _http_error)  # type: ignore[arg-type]
-    app.add_exception_handler(404, _http_error)  # type: ignore[arg-type]
+    for status in (404, 405):  # Starlette's own: no such path, no such method
+        app.add_exception_handler(status, _http_error)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _bad_request)  # type: ignore[arg-type]
     app.add_exception_handler(ArchiveError, _archive_error)  # type: ignore[arg-type]
     return app

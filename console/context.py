@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,7 +37,8 @@ class LiveCalls(Protocol):
 @dataclass(slots=True)
 class Context:
     """``home`` is the archive's folder. ``live`` is ``None`` where no calls run in this process. ``models`` names the
-    models in use for the operations page. ``scripts`` is the operator's folder of scripts, ``None``: those that ship.
+    models in use for the operations page; ``lines`` says how the lines are: a mapping of each line's name to a word or
+    to a mapping of what is known of it. ``scripts`` is the operator's folder of scripts, ``None``: those that ship.
     """
 
     database: Database
@@ -48,6 +49,7 @@ class Context:
     packs: Path | None = None
     zone: str = "Asia/Shanghai"
     secure_cookies: bool = False
+    lines: Callable[[], Mapping[str, Any]] | None = None
 
     store: Store = field(init=False)
 

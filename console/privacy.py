@@ -10,7 +10,7 @@ from archive.queries import Hit
 
 _DIGITS = re.compile(r"\d(?:[\d -]{2,}\d)|(?:[零〇一二三四五六七八九幺两]){4,}", re.ASCII)
 _ENGLISH = re.compile(
-    r"\b(?:(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple)[ -]+){3,}"
+    r"\b(?:(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple)[ ,-]+){3,}"
     r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)\b",
     re.IGNORECASE,
 )

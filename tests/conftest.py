@@ -12,6 +12,16 @@ sys.path.insert(0, str(Path(__file__).parent))  # `import postgres`: tests are n
 
 from postgres import NoPostgres, fresh_database, server
 
+QUICK_ON_POSTGRES = ("tests/archive/test_database.py", "tests/campaigns/test_ledger.py")
+"""Files that the default run tries on PostgreSQL too; the others wait for the slow run, which CI always makes."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "postgres" in item.nodeid.partition("[")[2] and not item.nodeid.startswith(QUICK_ON_POSTGRES):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:

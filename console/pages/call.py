@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from archive.audio_file import Recording
 from archive.evidence import open_recording, read_waveform
@@ -18,6 +19,7 @@ from archive.models import Call, Turn, VerdictRow
 from archive.queries import CallQueries
 from archive.repository import CallRepository
 from console.guard import needs
+from console.names import names_in
 from console.page import context_of, lang_of, person_of, render
 from console.privacy import hide, hide_values
 from console.review import Reviews
@@ -61,10 +63,13 @@ def call_page(request: Request, call_id: str) -> Response:
             "recorded": repository.recording(call_id) is not None,
         }
     clear = person.may("personal.read")
+    hidden = None if clear else names_in(verdicts.values(), call, context.scripts)
     spoken = {t.verdict_seq for t in turns if t.verdict_seq is not None}
     values |= {
-        "rows": [turn_row(t, verdicts.get(-1 if t.verdict_seq is None else t.verdict_seq), lang, clear) for t in turns],
-        "unspoken": [verdict_row(v, lang, clear) for v in verdicts.values() if v.seq not in spoken],
+        "rows": [
+            turn_row(t, verdicts.get(-1 if t.verdict_seq is None else t.verdict_seq), lang, hidden) for t in turns
+        ],
+        "unspoken": [verdict_row(v, lang, hidden) for v in verdicts.values() if v.seq not in spoken],
         "curve": [
             {"at": round(t.start, 2), "emotion": t.emotion, "valence": t.valence, "arousal": t.arousal, "seq": t.seq}
             for t in turns
@@ -76,6 +81,7 @@ def call_page(request: Request, call_id: str) -> Response:
         "emotions": list(EMOTIONS.values()),
         "decisions": DECISIONS,
         "clear": clear,
+        "said": (lambda text: text if hidden is None else hide(text, hidden)),
     }
     return render(request, "call.html", **values)
 
@@ -95,13 +101,16 @@ def duration(call: Call, turns: list[Turn] | Any) -> float:
     return max(last, (ended - begun).total_seconds() if ended is not None else 0.0)
 
 
-def turn_row(turn: Turn, verdict: VerdictRow | None, lang: str, clear: bool) -> dict[str, Any]:
-    """A turn as the page shows it. What an interruption swallowed is told apart from what was heard."""
+def turn_row(turn: Turn, verdict: VerdictRow | None, lang: str, hidden: tuple[str, ...] | None) -> dict[str, Any]:
+    """A turn as the page shows it; ``hidden`` are names to cover, ``None`` for who may see everything.
+
+    What an interruption swallowed is told apart from what was heard.
+    """
     heard = turn.text if turn.heard_text is None else turn.heard_text
     unheard = turn.text[len(heard) :] if turn.text.startswith(heard) else ""
     slots = {name: _slot(value) for name, value in (turn.slots or {}).items()}
-    if not clear:
-        heard, unheard, slots = hide(heard), hide(unheard), hide_values(slots)
+    if hidden is not None:
+        heard, unheard, slots = hide(heard, hidden), hide(unheard, hidden), hide_values(slots, hidden)
     return {
         "seq": turn.seq,
         "who": turn.who,
@@ -118,11 +127,11 @@ def turn_row(turn: Turn, verdict: VerdictRow | None, lang: str, clear: bool) -> 
         "line": turn.line_id,
         "script_hash": turn.script_hash,
         "gap": turn.response_gap_ms,
-        "verdict": None if verdict is None else verdict_row(verdict, lang, clear),
+        "verdict": None if verdict is None else verdict_row(verdict, lang, hidden),
     }
 
 
-def verdict_row(verdict: VerdictRow, lang: str, clear: bool) -> dict[str, Any]:
+def verdict_row(verdict: VerdictRow, lang: str, hidden: tuple[str, ...] | None) -> dict[str, Any]:
     rules = [
         {
             "id": hit.get("id"),
@@ -135,7 +144,7 @@ def verdict_row(verdict: VerdictRow, lang: str, clear: bool) -> dict[str, Any]:
         }
         for hit in verdict.rules or []
     ]
-    proposed = verdict.proposed if clear else hide(verdict.proposed)
+    proposed = verdict.proposed if hidden is None else hide(verdict.proposed, hidden)
     return {
         "seq": verdict.seq,
         "at": round(verdict.at, 2),
@@ -189,7 +198,7 @@ async def recording(request: Request, call_id: str) -> Response:
     headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - begin), "Cache-Control": "no-store"}
     if not whole:
         headers["Content-Range"] = f"bytes {begin}-{end - 1}/{size}"
-    return StreamingResponse(_pieces(sound, begin, end), 200 if whole else 206, headers, "audio/wav")
+    return _Playing(sound, begin, end, 200 if whole else 206, headers)
 
 
 def _open(request: Request, call_id: str, actor: str) -> Recording:
@@ -199,11 +208,18 @@ def _open(request: Request, call_id: str, actor: str) -> Recording:
     return open_recording(context.database, context.store, call_id, actor=actor)
 
 
-def _pieces(sound: Recording, begin: int, end: int) -> Iterator[bytes]:
-    try:
-        yield from sound.bytes_of(begin, end)
-    finally:
-        sound.close()
+class _Playing(StreamingResponse):
+    """A part of a recording. Its file is closed however the answer ends: a player that skips breaks it off."""
+
+    def __init__(self, sound: Recording, begin: int, end: int, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(sound.bytes_of(begin, end), status, headers, "audio/wav")
+        self._sound = sound
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._sound.close()
 
 
 def _range(header: str | None) -> tuple[int | None, int | None]:

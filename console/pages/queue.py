@@ -110,7 +110,7 @@ def read_filter(query: Mapping[str, str], zone: str) -> CallFilter:
             raise HTTPException(422, "hour: 0 to 23")
         offset = datetime.now(ZoneInfo(zone)).utcoffset() or timedelta()
         values |= {"hour": int(query["hour"]), "utc_offset_min": int(offset.total_seconds() // 60)}
-    for name in ("complaint", "opt_out", "right_party"):
+    for name in ("complaint", "opt_out", "right_party", "conversation"):
         if query.get(name) in ("1", "0"):
             values[name] = query[name] == "1"
     return CallFilter(**values)

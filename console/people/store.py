@@ -21,7 +21,7 @@ INVITATION_LIFE = timedelta(hours=24)
 _NAME = re.compile(r"[\w.@+-]{2,64}\Z")
 
 
-class PeopleError(ValueError):
+class PeopleError(Exception):
     """What was asked cannot be done; one line for the person who asked."""
 
 

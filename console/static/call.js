@@ -22,8 +22,8 @@ addEventListener("DOMContentLoaded", async () => {
     if (field && document.activeElement !== field) field.value = at.toFixed(1);
   };
   let wave = null;
-  const answer = await fetch(`/calls/${box.dataset.call}/peaks.json?bins=1600`);
-  if (answer.ok) {
+  const answer = box.dataset.recorded ? await fetch(`/calls/${box.dataset.call}/peaks.json?bins=1600`) : null;
+  if (answer?.ok) {
     const { peaks, seconds: length } = await answer.json();
     const regions = WaveSurfer.Regions ? WaveSurfer.Regions.create() : null;
     const lane = (name) => ({ waveColor: css(name), progressColor: css(name), height: 56 });

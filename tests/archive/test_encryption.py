@@ -248,7 +248,9 @@ def test_without_a_key_nothing_is_recorded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "a:b", "a:" + "A" * 43, ":" + FIRST.partition(":")[2], f"{FIRST},{FIRST}", f"{FIRST},", "a:é"]
+    "text",
+    ["x", "a:b", "a:" + "A" * 43, ":" + FIRST.partition(":")[2], f"{FIRST},{FIRST}", f"{FIRST},", "a:é"],
+    ids=range(7),
 )
 def test_an_unusable_key_is_named_and_not_told(text: str) -> None:
     with pytest.raises(KeyProblem, match=KEYS) as caught:

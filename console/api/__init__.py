@@ -1,0 +1,13 @@
+"""The versioned interface for programs: ``/api/v1``, JSON in and out, described by ``/api/v1/openapi.json``."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from console.api import audit, calls, dashboards, description, live, metrics, people, review
+
+
+def routes(router: APIRouter) -> None:
+    """Every route of the interface, and ``/metrics``."""
+    for part in (description, calls, review, dashboards, live, people, audit, metrics):
+        part.routes(router)

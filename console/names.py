@@ -1,0 +1,73 @@
+"""Which names fell in a call's lines: found again by laying the script's line over what was proposed.
+
+The archive keeps the words of a line, not what its slots held. To hide a borrower's name from who need not know it,
+the name is read back: the approved template is a pattern, and its slots match what was filled in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from archive.models import Call, VerdictRow
+from scripts.errors import ScriptError
+from scripts.loader import find_scripts, parse
+
+PERSONAL = frozenset({"borrower_name"})
+"""Slots that hold who somebody is."""
+_SLOT = re.compile(r"\{(\w+)\}")
+_TITLES = re.compile(r"(先生|女士|小姐)$")
+
+
+def names_in(verdicts: Iterable[VerdictRow], call: Call, scripts: Path | None = None) -> tuple[str, ...]:
+    """The names, longest first; empty where the call's script is not at hand (an analysed recording has none)."""
+    if call.script_id is None:
+        return ()
+    patterns = _patterns(call.script_id, call.lang, scripts)
+    found: set[str] = set()
+    for verdict in verdicts:
+        for pattern in patterns.get(verdict.line_id or "", ()):
+            match = pattern.fullmatch(verdict.proposed)
+            if match is not None:
+                found.update(text for name, text in match.groupdict().items() if text and name.startswith("personal"))
+                break
+    for name in list(found):
+        found.update(_parts(name))
+    return tuple(sorted(found, key=lambda name: (-len(name), name)))
+
+
+def _parts(name: str) -> set[str]:
+    """The words of a name, each a name by itself; a Chinese given name without its surname."""
+    bare = _TITLES.sub("", name)
+    if bare.isascii():
+        return {part for part in bare.split() if len(part) > 2}
+    return {bare, bare[1:]} if len(bare) > 2 else {bare}
+
+
+@lru_cache(maxsize=64)
+def _patterns(script_id: str, lang: str, folder: Path | None) -> Mapping[str, tuple[re.Pattern[str], ...]]:
+    files = find_scripts() if folder is None else sorted(folder.glob("**/*.yaml"))
+    for file in files:
+        try:
+            script = parse(file)
+        except ScriptError:
+            continue
+        if (script.id, script.lang) == (script_id, lang):
+            lines = script.content.lines.items()
+            return {key: tuple(map(_pattern, (line.text, *line.alternates.values()))) for key, line in lines}
+    return {}
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = _SLOT.split(template)
+    out = []
+    for index, part in enumerate(parts):
+        if index % 2 == 0:
+            out.append(re.escape(part))
+        elif part in PERSONAL:
+            out.append(f"(?P<personal_{index}>.+?)")
+        else:
+            out.append("(?:.*?)")
+    return re.compile("".join(out), re.DOTALL)
