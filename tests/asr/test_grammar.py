@@ -50,6 +50,7 @@ def test_no_text_and_no_template_is_in_two_splits(lang: Lang, train: list[Senten
     }
 
 
+@pytest.mark.slow
 def test_values_of_a_held_out_split_are_never_trained_on(lang: Lang) -> None:
     rng = Random(5)
     for slot in ("d4", "d6", "mobile", "birthday", "amount", "date"):

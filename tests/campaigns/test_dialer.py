@@ -129,8 +129,8 @@ async def test_a_ringing_call_is_hung_up_when_the_person_says_stop_elsewhere(sql
 @pytest.mark.parametrize(
     ("answer", "state", "contact_state"),
     [
-        (TimeoutError(), "unknown", "live"),
-        (ConnectionResetError(), "unknown", "live"),
+        pytest.param(TimeoutError(), "unknown", "live", marks=pytest.mark.slow),
+        pytest.param(ConnectionResetError(), "unknown", "live", marks=pytest.mark.slow),
         (RuntimeError("a bug"), "unknown", "live"),
         (PlaceRefused("invalid_number"), "failed", "done"),
         (PlaceRefused("rejected"), "failed", "held"),
@@ -155,6 +155,7 @@ async def test_what_the_provider_says_to_a_dial(
         assert session.scalars(sa.select(Contact.state)).all() == [contact_state]
 
 
+@pytest.mark.slow
 async def test_a_provider_that_never_answers_is_given_up_as_unknown(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
