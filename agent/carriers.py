@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import uvicorn
@@ -75,6 +76,19 @@ def address(value: str, name: str) -> tuple[str, int]:
     if not host or not port.isdigit() or not 0 <= int(port) < 65536:
         raise ConfigurationError(f"{name} must be host:port")
     return host, int(port)
+
+
+def listener(listen: str) -> socket.socket:
+    """A bound socket, so that a taken port is known before anything else has happened.
+
+    Raises ``ConfigurationError``.
+    """
+    host, port = address(listen, "CALLGATE_LISTEN")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), port), family=family)
+    except OSError as e:
+        raise ConfigurationError(f"CALLGATE_LISTEN: cannot listen on {listen}: {e.strerror or e}") from e
 
 
 def carrier_app(desk: CallDesk, board: StatusBoard) -> FastAPI:
@@ -157,25 +171,15 @@ def _hosted(settings: Settings) -> TwilioCarrier | TelnyxCarrier | PlivoCarrier:
 
 @contextlib.asynccontextmanager
 async def _serving(app: FastAPI, listen: str) -> AsyncIterator[None]:
-    host, port = address(listen, "CALLGATE_LISTEN")
-    config = uvicorn.Config(
-        app, host=host, port=port, log_config=None, access_log=False, ws="websockets-sansio",
-        ws_max_size=MAX_MESSAGE, lifespan="off", timeout_graceful_shutdown=5, proxy_headers=False,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(_until_done(server._serve))
-    try:
-        while not server.started:
-            if task.done():
-                raise ConfigurationError(f"CALLGATE_LISTEN: cannot listen on {listen}")
-            await asyncio.sleep(0.02)
-        yield
-    finally:
-        server.should_exit = True
-        await task
-
-
-async def _until_done(serve: Callable[[], object]) -> None:
-    # uvicorn ends the process when its port is taken; here that is a fault of a setting, told by the caller.
-    with contextlib.suppress(SystemExit):
-        await serve()  # type: ignore[misc]
+    with listener(listen) as bound:
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, ws="websockets-sansio", ws_max_size=MAX_MESSAGE, lifespan="off",
+            timeout_graceful_shutdown=5, proxy_headers=False,
+        )  # fmt: skip
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server._serve(sockets=[bound]))
+        try:
+            yield  # connections queue at the bound socket until the server takes them
+        finally:
+            server.should_exit = True
+            await task

@@ -9,10 +9,9 @@ import sys
 import uvicorn
 from fastapi import FastAPI
 
-from agent.carriers import address, carrier_app
+from agent.carriers import carrier_app, listener
 from agent.desk import CallDesk
 from agent.dialing import StatusBoard
-from agent.errors import ConfigurationError
 from agent.models import load_models
 from agent.server import MAX_MESSAGE
 from agent.settings import Settings
@@ -42,36 +41,35 @@ def first_link(context: Context, base_url: str) -> str | None:
 
 async def serve(settings: Settings) -> None:
     """Serve until interrupted. Raises ``CallgateError``."""
-    host, port = address(settings.listen, "CALLGATE_LISTEN")
-    models = await asyncio.to_thread(load_models, settings)
-    await asyncio.to_thread(warm_up)
-    desk = CallDesk(settings, models)
-    try:
-        public = settings.public_url or f"http://{host}:{port}"
-        context = Context(
-            desk.database,
-            settings.home,
-            live=desk.hub,
-            models={"voice": desk.cache.engine},
-            scripts=settings.scripts,
-            packs=settings.packs,
-            secure_cookies=public.startswith("https://"),
-        )
-        link = await asyncio.to_thread(first_link, context, public)
-        sys.stderr.write(f"callgate: console at {public}\n")
-        if link is not None:
-            sys.stderr.write(
-                f"callgate: nobody can sign in yet; make the first admin here (once, within a day):\n{link}\n"
+    # The port comes first: a second `callgate serve` must not replace the first admin's link before it fails.
+    with listener(settings.listen) as bound:
+        host, port = bound.getsockname()[:2]
+        models = await asyncio.to_thread(load_models, settings)
+        await asyncio.to_thread(warm_up)
+        desk = CallDesk(settings, models)
+        try:
+            public = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            context = Context(
+                desk.database,
+                settings.home,
+                live=desk.hub,
+                models={"voice": desk.cache.engine},
+                scripts=settings.scripts,
+                packs=settings.packs,
+                secure_cookies=public.startswith("https://"),
             )
-        config = uvicorn.Config(
-            application(desk, context), host=host, port=port, log_config=None, access_log=False,
-            ws="websockets-sansio", ws_max_size=MAX_MESSAGE, lifespan="off", timeout_graceful_shutdown=5,
-            proxy_headers=False, server_header=False,
-        )  # fmt: skip
-        with contextlib.suppress(KeyboardInterrupt):
-            try:
-                await uvicorn.Server(config).serve()
-            except SystemExit as e:
-                raise ConfigurationError(f"CALLGATE_LISTEN: cannot listen on {settings.listen}") from e
-    finally:
-        desk.close()
+            link = await asyncio.to_thread(first_link, context, public)
+            sys.stderr.write(f"callgate: console at {public}\n")
+            if link is not None:
+                sys.stderr.write(
+                    f"callgate: nobody can sign in yet; make the first admin here (once, within a day):\n{link}\n"
+                )
+            config = uvicorn.Config(
+                application(desk, context), log_config=None, access_log=False, ws="websockets-sansio",
+                ws_max_size=MAX_MESSAGE, lifespan="off", timeout_graceful_shutdown=5, proxy_headers=False,
+                server_header=False,
+            )  # fmt: skip
+            with contextlib.suppress(KeyboardInterrupt):
+                await uvicorn.Server(config).serve(sockets=[bound])
+        finally:
+            desk.close()

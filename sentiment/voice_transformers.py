@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audio.broken_torchaudio import without_torchaudio_library
 from audio.telephone import resample
 from sentiment.errors import ModelError
-from sentiment.heavy import without_torchaudio_library
 from sentiment.labels import EMOTIONS
 from sentiment.voice import VoiceBaseline, VoiceReading
 

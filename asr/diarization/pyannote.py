@@ -1,15 +1,11 @@
 """Any pyannote pipeline as a diarizer, by folder or by its name at the hub. Telemetry is off.
 
-pyannote.audio takes ten seconds to import, so this happens when a recording needs it. Beside a torch without CUDA,
-the torchaudio of the package index cannot load its extension, which pyannote never uses: a stand-in is put in its
-place before the import.
+pyannote.audio takes ten seconds to import, so this happens when a recording needs it.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-import types
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,10 +16,10 @@ import numpy as np
 from asr.audiofile import Recording
 from asr.diarization.turns import SpeakerTurn, renumbered
 from asr.transcriber import ModelError
+from audio.broken_torchaudio import without_torchaudio_library
 from audio.telephone import resample
 
 RATE = 16000
-_EXTENSION = "torchaudio._extension"
 
 
 class PyannoteDiarizer:
@@ -84,26 +80,12 @@ class PyannoteDiarizer:
 def _pipeline_class() -> Any:
     os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
     try:
-        import torch
-
-        if torch.version.cuda is None and _EXTENSION not in sys.modules and "torchaudio" not in sys.modules:
-            sys.modules[_EXTENSION] = _no_extension()
+        without_torchaudio_library()
         with _quiet():
             from pyannote.audio import Pipeline
     except (ImportError, OSError) as e:
         raise ModelError(f"pyannote.audio cannot be used ({' '.join(str(e).split())[:200]})") from e
     return Pipeline
-
-
-def _no_extension() -> types.ModuleType:
-    """What torchaudio finds in place of its compiled part: nothing, said in its own words."""
-    module: Any = types.ModuleType(_EXTENSION)
-    module._IS_TORCHAUDIO_EXT_AVAILABLE = False
-    module._IS_ALIGN_AVAILABLE = False
-    module.fail_if_no_align = lambda function: function
-    module._check_cuda_version = lambda: None
-    stand_in: types.ModuleType = module
-    return stand_in
 
 
 def _quiet() -> warnings.catch_warnings[None]:

@@ -8,20 +8,17 @@ not characters: few, frequent, and free of homophones, which no ear can tell apa
 from __future__ import annotations
 
 import ctypes
-import importlib.machinery
 import re
-import sys
-import types
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from asr.training.tokenizer import Vocabulary
 from asr.training.voices import Lang
+from audio.broken_torchaudio import without_torchaudio_library
 
 HOP = 320
 """Feature hop in samples at 16 kHz: 20 ms, so that the encoder, which halves it, runs at 25 Hz."""
@@ -42,21 +39,9 @@ class Shape:
     dropout: float = 0.0
 
 
-def hide_broken_torchaudio() -> None:
-    """Let transformers import where torchaudio was built for CUDA and torch was not; we use nothing of torchaudio."""
-    if torch.version.cuda is not None or "torchaudio._extension" in sys.modules:
-        return
-    stub: Any = types.ModuleType("torchaudio._extension")
-    stub.__spec__ = importlib.machinery.ModuleSpec("torchaudio._extension", None)
-    stub._IS_TORCHAUDIO_EXT_AVAILABLE = stub._IS_ALIGN_AVAILABLE = False
-    stub.fail_if_no_align = lambda f: f
-    stub._check_cuda_version = lambda: None
-    sys.modules["torchaudio._extension"] = stub
-
-
 def build_whisper(shape: Shape, vocabulary: Vocabulary) -> Any:
     """A fresh ``WhisperForConditionalGeneration`` of ``shape`` over ``vocabulary``."""
-    hide_broken_torchaudio()
+    without_torchaudio_library()
     from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalGeneration
 
     harmless = vocabulary.id("")  # begin_suppress_tokens may not be empty; eot must stay possible: silence has no text

@@ -14,7 +14,7 @@ import numpy as np
 from asr.grammar import Split
 from asr.grammar import sentences as grammar
 from asr.training.pool import Clip, write_shard
-from asr.training.text import general
+from asr.training.text import corpus, general
 from asr.training.voices import Lang, VoiceSet, draw
 from audio.espeak import synthesize
 from audio.g711 import Pcm16, to_float, to_pcm16
@@ -42,10 +42,10 @@ def trim(pcm: Pcm16, threshold: int = 150) -> Pcm16:
 
 
 def sentences(lang: Lang, source: str, split: Split, n: int, seed: int, paths: list[Path]) -> list[tuple[str, str]]:
-    """``n`` pairs (transcript, what to say) from the grammar's ``split`` or from general text."""
+    """``n`` pairs (transcript, what to say) from the grammar's ``split``, general text or a corpus."""
     if source == "grammar":
         return [(s.text, s.spoken) for s in grammar(lang, split, n, seed)]
-    lines = general(lang, paths)
+    lines = (corpus if source == "corpus" else general)(lang, paths)
     rng = np.random.default_rng([seed, 1])
     pairs = []
     for i in rng.permutation(len(lines))[:n]:
@@ -63,10 +63,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pool", type=Path, required=True, help="folder of the pool")
     parser.add_argument("--lang", choices=("zh", "en"), required=True)
-    parser.add_argument("--source", choices=("grammar", "general"), default="grammar")
+    parser.add_argument("--source", choices=("grammar", "general", "corpus"), default="grammar")
     parser.add_argument("--split", default="train", help="the grammar's split: train, dev or test")
     parser.add_argument("--voices", choices=("seen", "unseen"), default="seen")
-    parser.add_argument("--text", type=Path, nargs="*", default=[], help="files of general text")
+    parser.add_argument("--text", type=Path, nargs="*", default=[], help="files of general text, or of a corpus")
     parser.add_argument("-n", type=int, default=10000, help="clips to make")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()

@@ -1,8 +1,9 @@
 """Sentences to speak: our own grammar of borrower talk, and general text for breadth.
 
 General text comes from files the caller names (none ships here): plain text or the first column that holds
-sentences of a CSV, TSV or CLINC-style JSON. Only what a synthesiser says as it is written is kept: no digits,
-no Latin inside Mandarin, no characters outside the vocabulary.
+sentences of a CSV, TSV or CLINC-style JSON. What this repository holds of call sentences elsewhere
+(``sentiment/corpus``, ``compliance_checks/corpus``) is read by the same rules from its JSON lines. Only what a
+synthesiser says as it is written is kept: no digits, no Latin inside Mandarin, no characters outside the vocabulary.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _COMMON = frozenset(common_characters())
 
 def _raw_lines(path: Path) -> list[str]:
     """Every text that ``path`` holds, as written."""
+    if path.suffix == ".jsonl":
+        return [str(json.loads(row).get("text") or "") for row in path.read_text(encoding="utf-8").splitlines()]
     if path.suffix == ".json":
         data = json.loads(path.read_text(encoding="utf-8"))
         return [str(row[0]) for rows in data.values() for row in rows]
@@ -61,6 +64,13 @@ def mandarin(text: str) -> list[str]:
     """The clauses of ``text`` that are plain common characters, joined two and two now and then by the caller."""
     clauses = (clause for clause in _ZH_SPLIT.split(text) if clause)
     return [c for c in clauses if 2 <= len(c) <= 24 and all(ch in _COMMON for ch in c)]
+
+
+def corpus(lang: Lang, paths: list[Path]) -> list[str]:
+    """Distinct usable sentences of ``lang`` in JSON-lines files; none that the grammar can hold out for dev or test."""
+    kept = {s.text for split in ("dev", "test") for s in grammar(lang, split, 20000, 0)}
+    everyday = set(held_out(lang))
+    return [s for s in _usable(lang, paths) if s not in kept and s not in everyday]
 
 
 def held_out(lang: Lang) -> list[str]:

@@ -83,7 +83,8 @@ def without_torchaudio_library() -> None:
     """Let transformers be imported where a torchaudio built for CUDA stands beside a torch that was not.
 
     transformers imports torchaudio wherever it is installed, which loads a library that links CUDA and dies. Nothing
-    of it is used here, so a stand-in takes the place of its compiled part.
+    of it is used here, so a stand-in takes the place of its compiled part. ``audio.broken_torchaudio`` does the same
+    for hearing and understanding: the gate stands alone and may not import it.
     """
     import torch
 

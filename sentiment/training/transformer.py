@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audio.broken_torchaudio import without_torchaudio_library
 from sentiment.corpus.build import Utterance
 from sentiment.encoder import Encoder, pack
 from sentiment.features import concept_names, model_text
-from sentiment.heavy import without_torchaudio_library
 from sentiment.labels import EMOTIONS, INTENTS
 from sentiment.text import is_han, syllable
 from sentiment.tokens import ASKED, MASK, MAX_PIECES, SPECIAL, UNKNOWN, Encoded, Tokenizer, words_of
