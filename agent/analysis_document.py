@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.analysis import AnalysedTurn, Analysis
 from agent.events import RuleHit
+from sentiment.analytics import CallAnalytics, CallTurn, analyze
 
 
 def document(path: Path, analysis: Analysis, call_id: str | None) -> dict[str, Any]:
@@ -26,8 +27,34 @@ def document(path: Path, analysis: Analysis, call_id: str | None) -> dict[str, A
         "speakers": _speakers(analysis),
         "turns": turns,
         "findings": findings,
+        "figures": figures(analysis).as_dict(),
         "flags": [{"reason": f.reason, "severity": f.severity, "at": round(f.at, 2)} for f in analysis.flags],
     }
+
+
+def figures(analysis: Analysis) -> CallAnalytics:
+    """The call's figures, by the formulas that a live call's page shows."""
+    turns = []
+    for turn in analysis.turns:
+        row, u = turn.row, turn.understood
+        who = turn.who
+        if u is None:
+            turns.append(CallTurn(who, row.start, row.end, row.text))
+            continue
+        date, amount = u.slots.get("date"), u.slots.get("amount")
+        felt: dict[str, Any] = (
+            {"emotion": u.emotion, "scores": u.scores, "arousal": u.arousal, "valence": u.valence}
+            if turn.emotion
+            else {}
+        )
+        turns.append(
+            CallTurn(
+                who, row.start, row.end, row.text, intents=dict(u.intents),
+                date=date.value if date is not None else None, amount=amount.value if amount is not None else None,
+                **felt,
+            )
+        )  # fmt: skip
+    return analyze(turns, end=analysis.seconds)
 
 
 def _speakers(analysis: Analysis) -> list[dict[str, Any]]:

@@ -17,6 +17,9 @@ from sentiment.labels import UNKNOWN
 from sentiment.text import is_han
 
 Who = Literal["agent", "borrower"]
+Resolution = Literal[
+    "promise", "plan", "paid", "callback", "handed_over", "contact_ended", "dispute", "refused", "not_reached", "open"
+]
 TURNING = 0.35
 """Least change of the smoothed valence between two turns that makes a turning point: our own convention, a sixth of
 the scale."""
@@ -87,7 +90,7 @@ class CallAnalytics:
     longest_silence: float
     speech_rate: Mapping[str, float | None]
     promise_strength: float
-    resolution: str
+    resolution: Resolution
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -250,24 +253,23 @@ def promise_strength(turns: Sequence[CallTurn]) -> float:
     return round(min(1.0, max(0.0, strength)), 4)
 
 
-_BY_DISPOSITION = {
+_BY_DISPOSITION: Mapping[str, Resolution] = {
     "promise_to_pay": "promise", "plan_requested": "plan", "paid_claimed": "paid", "callback_booked": "callback",
     "human_handoff": "handed_over", "crisis_handoff": "handed_over", "stop_contact": "contact_ended",
     "disputed": "dispute", "wrong_number": "not_reached", "third_party_reached": "not_reached",
     "voicemail": "not_reached", "no_response": "not_reached", "refused": "refused", "hung_up": "open", "failed": "open",
 }  # fmt: skip
-_BY_INTENT = (
+_BY_INTENT: tuple[tuple[str, Resolution], ...] = (
     ("crisis", "handed_over"), ("stop_contact", "contact_ended"), ("dispute_debt", "dispute"), ("already_paid", "paid"),
     ("promise_to_pay", "promise"), ("request_plan", "plan"), ("callback_later", "callback"),
     ("refuse_to_pay", "refused"),
 )  # fmt: skip
 
 
-def resolution(turns: Sequence[CallTurn], disposition: str | None = None) -> str:
+def resolution(turns: Sequence[CallTurn], disposition: str | None = None) -> Resolution:
     """How it ended: by the call's disposition where there is one, else by the borrower's last telling intent.
 
-    ``promise``, ``plan``, ``paid``, ``callback``, ``handed_over``, ``contact_ended``, ``dispute``, ``refused``,
-    ``not_reached`` or ``open``. On a recording a crisis counts wherever it was said.
+    On a recording a crisis counts wherever it was said.
     """
     if disposition is not None:
         return _BY_DISPOSITION.get(disposition, "open")

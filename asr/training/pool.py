@@ -8,6 +8,8 @@ pool that is still growing.
 from __future__ import annotations
 
 import json
+import struct
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +46,23 @@ def write_shard(path: Path, clips: list[Clip]) -> None:
 
 
 def read_shard(path: Path) -> Iterable[Clip]:
-    """The clips of one shard; they share the shard's memory."""
+    """The clips of one shard. Their audio stays on disk until it is used: a pool may be larger than memory."""
     with np.load(path) as shard:
-        audio, ends, meta = shard["audio"], shard["ends"], json.loads(shard["meta"].tobytes())
+        ends, meta = shard["ends"], json.loads(shard["meta"].tobytes())
+    audio = _mapped(path, "audio.npy")
     start = 0
     for row, end in zip(meta, ends, strict=True):
         yield Clip(audio[start:end], row["text"], row["lang"], row["voice"])
         start = int(end)
+
+
+def _mapped(path: Path, member: str) -> Pcm16:
+    """An array of an uncompressed npz, memory-mapped where it lies in the file."""
+    with zipfile.ZipFile(path) as archive, path.open("rb") as f:
+        at = archive.getinfo(member).header_offset
+        f.seek(at + 26)  # lengths of name and extra field end the local header's 30 bytes (APPNOTE.TXT, 4.3.7)
+        f.seek(at + 30 + sum(struct.unpack("<HH", f.read(4))))
+        version = np.lib.format.read_magic(f)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(f)
+        return np.memmap(path, dtype, "r", f.tell(), shape)

@@ -17,6 +17,7 @@ import soundfile
 from agent.analysis import Analysis, Assumptions, analyse, asked
 from agent.analysis_archive import call_id_of, outcome
 from agent.analysis_cli import Request, run
+from agent.analysis_document import figures
 from agent.analysis_roles import Utterance, find_roles
 from agent.errors import ConfigurationError
 from agent.events import Lang
@@ -107,6 +108,17 @@ def test_a_call_is_read(
     assert analysis.found_something
 
 
+def test_the_figures_of_a_recorded_call(recording: Recording, readers: tuple[Understander, Gate]) -> None:
+    told = figures(read(recording, readers, rows(ZH, "zh")))
+    assert told.talk_ratio == 0.5  # four utterances of three seconds each
+    assert told.longest_silence == pytest.approx(60 - 31)
+    assert told.promise_strength >= 0.7  # a date and an amount
+    assert told.complaint_risk > 0.5 > told.distress_risk
+    assert len(told.curve) == 4
+    unsure = figures(read(recording, readers, rows(((0, "嗯好"), (1, "我气死了")), "zh", by_speaker=True)))
+    assert {point.emotion for point in unsure.curve} == {"unknown"}
+
+
 def test_a_debt_told_to_nobody_known_is_a_finding(recording: Recording, readers: tuple[Understander, Gate]) -> None:
     lines = (
         (0, "喂你好"),
@@ -190,6 +202,7 @@ def test_files_become_documents_and_calls_in_the_archive(
     for turn in document["turns"]:
         assert ("emotion" in turn) == (turn["who"] == "borrower")
     assert document["call_id"] == call_id_of(call_file)
+    assert 0 < document["figures"]["talk_ratio"] < 1 and document["figures"]["promise_strength"] > 0
     with sqlite3.connect(home / "archive.db") as database:
         status, disposition, where = database.execute("SELECT status, disposition, recording FROM calls").fetchone()
         turns = database.execute("SELECT who, emotion FROM turns ORDER BY seq").fetchall()
