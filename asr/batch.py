@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +34,11 @@ FINE = SpeechOptions(threshold=0.4, release=0.3, silence=0.25)
 _SAMPLED = 6
 _SHORT, _SHORT_SURE = 3, 0.5
 """A text of so few words needs so much confidence: it is what recognisers write over distant voices."""
+_BLIP_S, _BLIP_SURE = 0.25, 0.7
+"""A sound shorter than a syllable needs so much."""
+_LONG_S, _SPARSE = 4.0, 0.5
+"""Speech of so many seconds holds so many words (characters of Mandarin) a second at the least: the slowest people say
+two. A sound that is taken for speech all along and in which a word or two was found is a crowd, or a television."""
 _ROW_GAP = 1.0
 
 
@@ -94,7 +99,7 @@ class BatchTranscription:
         *,
         diarizer: Diarizer | None = None,
         workers: int = 2,
-        batch_size: int = 8,
+        batch_size: int = 16,
         options: SpeechOptions | None = None,
     ) -> None:
         """``diarizer`` None: recordings of one channel are taken as one voice."""
@@ -151,10 +156,14 @@ class BatchTranscription:
     def _decode(
         self, recording: Recording, pieces: Sequence[_Piece], langs: dict[int | None, Lang]
     ) -> Iterable[tuple[_Piece, Transcription]]:
-        # Neighbours in length share a context, and so a batch; the longest go first, so that no thread is left alone
-        # with one of them at the end.
-        ordered = sorted(pieces, key=lambda p: p.start - p.end)
-        jobs = [ordered[i : i + self._batch_size] for i in range(0, len(ordered), self._batch_size)]
+        # Only equal shapes share a batch. The dearest batches go first, so that no thread is left alone with one of
+        # them at the end; and none is so large that another thread has nothing to do.
+        shapes: dict[Hashable, list[_Piece]] = {}
+        for piece in sorted(pieces, key=lambda p: p.start - p.end):
+            shapes.setdefault(self._shape(recording, piece, langs[piece.channel]), []).append(piece)
+        size = max(1, min(self._batch_size, -(-len(pieces) // self._workers)))
+        jobs = [same[i : i + size] for same in shapes.values() for i in range(0, len(same), size)]
+        jobs.sort(key=lambda job: -sum(p.read_to - p.read_from for p in job))
 
         def work(job: Sequence[_Piece]) -> list[tuple[_Piece, Transcription]]:
             asked = [_utterance(recording, piece, langs[piece.channel]) for piece in job]
@@ -167,6 +176,12 @@ class BatchTranscription:
             with ThreadPoolExecutor(self._workers, thread_name_prefix="transcribe") as pool:
                 results = list(pool.map(work, jobs))
         return [pair for result in results for pair in result]
+
+    def _shape(self, recording: Recording, piece: _Piece, lang: Lang) -> Hashable:
+        """The shape of the utterance that a piece will be, told without reading it."""
+        length = round((piece.read_to - piece.read_from) * recording.rate)
+        unread = np.broadcast_to(np.float32(0), length)
+        return self._transcriber.shape(Utterance(unread, recording.rate, lang))
 
 
 def _utterance(recording: Recording, piece: _Piece, lang: Lang | None) -> Utterance:
@@ -190,7 +205,12 @@ def _believed(piece: _Piece, heard: Transcription) -> bool:
     why = doubt(heard.text, heard.lang, seconds=seconds, log_probability=seen, no_speech=heard.no_speech, guards=TURN)
     if why is not None:
         return False
-    return heard.confidence >= _SHORT_SURE or len(units(heard.text)) > _SHORT
+    said, spoken = len(units(heard.text)), piece.end - piece.start
+    if spoken >= _LONG_S and said < _SPARSE * spoken:
+        return False
+    if spoken < _BLIP_S and heard.confidence < _BLIP_SURE:
+        return False
+    return heard.confidence >= _SHORT_SURE or said > _SHORT
 
 
 def _no_longer_than(spans: Iterable[tuple[float, float]], longest: float) -> Iterator[tuple[float, float]]:

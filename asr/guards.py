@@ -69,15 +69,24 @@ _WEAK_PHANTOMS = {
 
 _WEAK_NO_SPEECH, _WEAK_LOG_PROBABILITY = 0.35, math.log(0.5)
 _PUNCTUATION = re.compile(r"[^\w']+")
+_BETWEEN = re.compile(r"[,，、;；]\s*")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 
 
 def doubt(
-    text: str, lang: Lang, *, seconds: float, log_probability: float, no_speech: float, guards: Guards | None = None
+    text: str,
+    lang: Lang,
+    *,
+    seconds: float,
+    log_probability: float,
+    no_speech: float,
+    guards: Guards | None = None,
+    hotwords: str | None = None,
 ) -> Doubt | None:
     """Why ``text`` is not believed, ``None`` if it is.
 
     ``seconds``: length of the audio behind it. ``log_probability``: mean of its tokens', natural logarithm.
+    ``hotwords``: what the recogniser was told to expect.
     ``no_speech``: the decoder's probability that nobody speaks, in [0, 1].
     """
     g = guards or Guards()
@@ -96,7 +105,10 @@ def doubt(
     tight = plain.replace(" ", "")
     if any(pattern.search(tight if name == "zh" else plain) for name, pattern in _PHANTOMS.items()):
         return "phantom"
-    if plain in _WEAK_PHANTOMS[lang] and (no_speech > _WEAK_NO_SPEECH or log_probability < _WEAK_LOG_PROBABILITY):
+    sure = no_speech <= _WEAK_NO_SPEECH and log_probability >= _WEAK_LOG_PROBABILITY
+    if hotwords and recites(plain, hotwords, sure=sure):
+        return "phantom"
+    if plain in _WEAK_PHANTOMS[lang] and not sure:
         return "phantom"
     return None
 
@@ -107,6 +119,24 @@ def turn_doubt(heard: Transcription, seconds: float) -> Doubt | None:
     return doubt(
         heard.text, heard.lang, seconds=seconds, log_probability=log_probability, no_speech=heard.no_speech, guards=TURN
     )
+
+
+def recites(text: str, hotwords: str, *, sure: bool) -> bool:
+    """Whether ``text`` (folded, without punctuation) only repeats the hot words, as recognisers do over silence.
+
+    A person says one of them ("harbor lending?"), or two in a sentence of his own; nobody says three of our list and
+    nothing else. Where the recogniser is not ``sure``, one is enough to be doubted.
+    """
+    phrases = [
+        "".join(units(_PUNCTUATION.sub(" ", unicodedata.normalize("NFKC", each).lower())))
+        for each in _BETWEEN.split(hotwords)
+    ]
+    rest, found = "".join(units(text)), 0
+    for phrase in filter(None, phrases):
+        if phrase in rest:
+            found += 1
+            rest = rest.replace(phrase, "", 1)
+    return not rest and found >= (3 if sure else 1)
 
 
 def compression_ratio(text: str) -> float:

@@ -216,11 +216,14 @@ class FasterWhisper:
         return self._tokenizers[lang]
 
     def _prompt(self, lang: Lang, hotwords: str | None) -> list[int]:
+        """The decoder's first tokens. Hot words stand where Whisper has the text before (``<|startofprev|>``); a model
+        that never learned to read it gets none. They are text from a case file: what looks like a token is none.
+        """
+        words = hotwords.replace("<|", " ").replace("|>", " ").strip() if hotwords and self._takes_prompts else None
+        model = self._model
         return cast(
             list[int],
-            self._model.get_prompt(
-                self._tokenizer(lang), [], without_timestamps=True, hotwords=hotwords if self._takes_prompts else None
-            ),
+            model.get_prompt(self._tokenizer(lang), [], without_timestamps=True, hotwords=words or None),
         )
 
     def _hear(self, batch: Sequence[tuple[_Window, list[int]]], lang: Lang, encoded: Any) -> None:
@@ -247,6 +250,7 @@ class FasterWhisper:
             if doubt(
                 text, lang, seconds=window.seconds, log_probability=log_probability,
                 no_speech=result.no_speech_prob, guards=self._guards,
+                hotwords=window.hotwords if self._takes_prompts else None,
             ):  # fmt: skip
                 text, ids = "", []
             said.append(ids)

@@ -1,26 +1,28 @@
-"""The built-in diarizer: two voices told apart by how they sound, without a model and without knowing either before.
+"""The built-in diarizer: two voices told apart by how they sound, without knowing either before.
 
-Seconds of speech are merged, most alike first, until two groups are left (Gaussians over cepstra and the Bayesian
-information criterion: Chen & Gopalakrishnan 1998); each group is then described by a Gaussian mixture (Reynolds & Rose
-1995), and every hundredth of a second goes to whoever it fits better, with a price on each change of speaker
-(Viterbi). The first step finds the voices, the second where they change. Two at once count as one: turns never
-overlap. It learns each call's voices from the call itself, so it favours no language and no kind of voice; what it
+Stretches of speech become voices (``embedding``), which are merged, most alike first, until two groups are left
+(Ward 1963, then k-means); each group is then described by a Gaussian mixture over cepstra (Reynolds & Rose 1995), and
+every hundredth of a second goes to whoever it fits better, with a price on each change of speaker (Viterbi). The
+first step finds the voices, the second where they change. Two at once count as one: turns never overlap. What it
 reaches, and where it fails, stands in this folder's README.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
 
 from asr.audiofile import Recording
+from asr.diarization.embedding import RATE as ENCODER_RATE
+from asr.diarization.embedding import VoiceEmbedder, mel_energies
 from asr.diarization.features import HOP, RATE, log_mel
 from asr.diarization.turns import SpeakerTurn, renumbered
+from asr.transcriber import ModelError
 from audio.telephone import resample
 
 FRAME_S = HOP / RATE
@@ -31,61 +33,70 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ClusteringOptions:
-    """``chunk``: frames of 10 ms that are merged as one, of which at most ``most_chunks``, spread over the call, are
-    looked at. ``cepstra``: coefficients heard. ``prior``: the whole call's covariance counts as so many frames in each
-    group's. ``different``: how far two groups must lie apart to be two people, in units of the information
-    criterion's penalty. ``mixtures``: Gaussians a voice; ``change``: price of a change of speaker in nats.
+    """``chunk``: frames of 10 ms that are given to one voice, of which at most ``most_chunks``, spread over the call,
+    are looked at, each in a ``window`` of frames around it that ends where the speech does. ``alike``: cosine of two
+    groups' voices from which they are one person's, and with less than ``least`` frames of speech nothing can be told.
+    ``cepstra``: coefficients heard; ``mixtures``: Gaussians a voice;
+    ``change``: price of a change of speaker in nats; ``trust``: nats a frame by which a chunk's own group is preferred.
     """
 
-    chunk: int = 100
-    most_chunks: int = 160
+    chunk: int = 40
+    window: int = 120
+    most_chunks: int = 1200
+    alike: float = 0.91
+    least: int = 400
     cepstra: int = 12
-    prior: float = 100.0
-    different: float = 1.0
     mixtures: int = 8
     change: float = 60.0
-    rounds: int = 5
+    trust: float = 2.0
+    rounds: int = 1
     fitted: int = 12000
 
 
 class VoiceClustering:
-    """A ``Diarizer`` for one or two speakers."""
+    """A ``Diarizer`` for one or two speakers. Raises ``ModelError`` where the encoder's weights cannot be read."""
 
     def __init__(self, options: ClusteringOptions | None = None) -> None:
         self._options = options or ClusteringOptions()
+        try:
+            self._embedder = VoiceEmbedder.load()
+        except (OSError, ValueError, KeyError) as e:
+            raise ModelError(f"the voice encoder cannot be read ({e})") from e
 
     def diarize(self, recording: Recording, speech: Sequence[tuple[float, float]]) -> list[SpeakerTurn]:
         """See ``Diarizer.diarize``: the turns cover ``speech`` whole."""
-        features = _features(recording)
+        features, energies = _features(recording)
         spoken = np.zeros(len(features), bool)
         for start, end in speech:
             spoken[round(start / FRAME_S) : max(round(start / FRAME_S) + 1, round(end / FRAME_S))] = True
         frames = np.flatnonzero(spoken)
         if not len(frames):
             return []
-        labels = self._labels(frames, features[frames])
+        labels = self._labels(frames, features[frames], energies[frames])
         return _turns(frames, labels)
 
-    def _labels(self, frames: Labels, features: NDArray[np.float32]) -> Labels:
-        """Speaker 0 or 1 of each frame of speech; ``frames`` are their numbers, ``features`` [frames, BANDS]."""
+    def _labels(self, frames: Labels, features: NDArray[np.float32], energies: NDArray[np.float32]) -> Labels:
+        """Speaker 0 or 1 of each frame of speech; ``frames`` are their numbers, ``features`` and ``energies`` what is
+        heard in them."""
         o = self._options
-        cepstra = _cepstra(features, o.cepstra)
         chunks = _chunks(frames, o.chunk)
         chunks = chunks[:: -(-len(chunks) // o.most_chunks)]
-        labels = np.zeros(len(frames), np.int64)
-        if len(chunks) < 2:
-            return labels
-        groups, distance = merge_to_two(cepstra, chunks, o.prior)
-        if distance < o.different:
-            return labels
+        alone = np.zeros(len(frames), np.int64)
+        if len(chunks) < 2 or len(frames) < o.least:
+            return alone
+        voices = self._embedder.embed([energies[slice(*around(c, o.window))] for c in chunks])
+        groups, cosine = two_groups(voices, np.array([c.end - c.start for c in chunks], np.float32))
+        if cosine > o.alike:
+            return alone
         looked_at = np.full(len(frames), -1, np.int64)
-        for (start, end), group in zip(chunks, groups, strict=True):
-            looked_at[start:end] = group
-        return self._refined(cepstra, looked_at)
+        for chunk, group in zip(chunks, groups, strict=True):
+            looked_at[chunk.start : chunk.end] = group
+        return self._refined(_cepstra(features, o.cepstra), looked_at)
 
-    def _refined(self, cepstra: Matrix, labels: Labels) -> Labels:
+    def _refined(self, cepstra: Matrix, grouped: Labels) -> Labels:
         """From groups of some frames (-1: not looked at) to the speaker of every frame."""
         o = self._options
+        labels = grouped
         for _ in range(o.rounds):
             fits = []
             for speaker in (0, 1):
@@ -94,6 +105,7 @@ class VoiceClustering:
                 if len(own) == 0:
                     return np.maximum(labels, 0)
                 fits.append(Mixture.fit(own, min(o.mixtures, 1 + len(own) // 60)).score(cepstra))
+                fits[-1] += o.trust * (grouped == speaker)
             refined = cheapest_path(np.stack(fits, axis=1), o.change)
             if np.array_equal(refined, labels):
                 break
@@ -136,58 +148,19 @@ class Mixture:
         return joint
 
 
-def merge_to_two(cepstra: Matrix, chunks: Sequence[tuple[int, int]], prior: float) -> tuple[Labels, float]:
-    """The group, 0 or 1, of each chunk (a range of rows of ``cepstra``), and how far the two lie apart.
-
-    Each group is one Gaussian with full covariance. The distance is the loss of log-likelihood if the two were one,
-    over the information criterion's penalty for the second's parameters: one voice lies near 1 or below it.
-    """
-    size = cepstra.shape[1]
-    whole = np.cov(cepstra.T, bias=True).reshape(size, size)
-
-    def spread(count: Matrix, total: Matrix, square: Matrix) -> Matrix:
-        """Rows times the logarithm of the covariance's determinant, of any number of groups at once."""
-        mean = total / count[:, None]
-        covariance = square / count[:, None, None] - mean[:, :, None] * mean[:, None, :]
-        weighed = (count[:, None, None] * covariance + prior * whole) / (count + prior)[:, None, None]
-        out: Matrix = count * np.linalg.slogdet(weighed)[1]
-        return out
-
-    parts = [cepstra[start:end] for start, end in chunks]
-    counts = np.array([float(len(p)) for p in parts])
-    totals = np.stack([p.sum(axis=0) for p in parts])
-    squares = np.stack([p.T @ p for p in parts])
-    own = spread(counts, totals, squares)
-    n = len(parts)
-    cost = np.full((n, n), np.inf)
-
-    def price(i: int, others: Labels) -> Matrix:
-        """What it costs to merge group ``i`` with each of ``others``."""
-        together = spread(counts[i] + counts[others], totals[i] + totals[others], squares[i] + squares[others])
-        out: Matrix = together - own[i] - own[others]
-        return out
-
-    for i in range(1, n):
-        cost[i, :i] = price(i, np.arange(i))
-    group, alive = np.arange(n), np.ones(n, bool)
-    for _ in range(n - 2):
-        a, b = (int(v) for v in np.unravel_index(np.argmin(cost), cost.shape))
-        keep, gone = min(a, b), max(a, b)
-        counts[keep] += counts[gone]
-        totals[keep] += totals[gone]
-        squares[keep] += squares[gone]
-        own[keep] = spread(counts[keep : keep + 1], totals[keep : keep + 1], squares[keep : keep + 1])[0]
-        group[group == gone] = keep
-        alive[gone] = False
-        cost[gone, :] = cost[:, gone] = np.inf
-        others = np.flatnonzero(alive)
-        others = others[others != keep]
-        prices = price(keep, others)
-        cost[np.maximum(keep, others), np.minimum(keep, others)] = prices
-    first, second = np.flatnonzero(alive)
-    loss = 0.5 * float(price(int(first), np.array([second]))[0])
-    penalty = 0.5 * (size + size * (size + 1) / 2) * math.log(float(counts[alive].sum()))
-    return np.where(group == second, 1, 0).astype(np.int64), loss / penalty
+def two_groups(voices: NDArray[np.float32], weights: NDArray[np.float32]) -> tuple[Labels, float]:
+    """The group, 0 or 1, of each of ``voices`` [n, size], n at least 2, and the cosine between the two groups'."""
+    labels = (fcluster(linkage(voices, "ward"), 2, "maxclust") - 1).astype(np.int64)
+    for _ in range(10):
+        if labels.min() == labels.max():
+            return labels, 1.0
+        centres = np.stack([(voices * (weights * (labels == k))[:, None]).sum(axis=0) for k in (0, 1)])
+        centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-9)
+        nearest = (voices @ centres.T).argmax(axis=1).astype(np.int64)
+        if np.array_equal(nearest, labels):
+            break
+        labels = nearest
+    return labels, float(centres[0] @ centres[1])
 
 
 def cheapest_path(scores: Matrix, change: float) -> Labels:
@@ -251,23 +224,45 @@ def _cepstra(features: NDArray[np.float32], count: int) -> Matrix:
     return out
 
 
-def _features(recording: Recording) -> NDArray[np.float32]:
-    """``log_mel`` of the whole recording, mixed to one channel: 12 kB a second."""
-    out = []
+def _features(recording: Recording) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """``log_mel`` and ``mel_energies`` of the whole recording, mixed to one channel: 28 kB a second."""
+    cepstral, energies = [], []
     for start in np.arange(0.0, recording.seconds, _BLOCK_S):
         block = recording.read(None, float(start), min(recording.seconds, float(start) + _BLOCK_S))
-        out.append(log_mel(resample(block, recording.rate, RATE)))
-    return np.concatenate(out) if out else np.zeros((0, 0), np.float32)
+        cepstral.append(log_mel(resample(block, recording.rate, RATE)))
+        found = mel_energies(resample(block, recording.rate, ENCODER_RATE))[: len(cepstral[-1])]
+        energies.append(np.pad(found, ((0, len(cepstral[-1]) - len(found)), (0, 0)), mode="edge"))
+    if not cepstral:
+        return np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
+    return np.concatenate(cepstral), np.concatenate(energies)
 
 
-def _chunks(frames: Labels, size: int) -> list[tuple[int, int]]:
-    """Ranges of about ``size`` rows, none across a gap between ``frames``."""
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows ``start`` to ``end`` of the speech, within a run of it from ``first`` to ``last`` without a gap."""
+
+    start: int
+    end: int
+    first: int
+    last: int
+
+
+def around(chunk: Chunk, window: int) -> tuple[int, int]:
+    """The rows that ``chunk`` is heard in: ``window`` of them around its middle where its run is that long, else the
+    run. A window does not reach over a gap, where speakers change most."""
+    middle = (chunk.start + chunk.end) // 2
+    start = max(chunk.first, min(middle - window // 2, chunk.last - window))
+    return start, min(chunk.last, start + window)
+
+
+def _chunks(frames: Labels, size: int) -> list[Chunk]:
+    """Chunks of about ``size`` rows, none across a gap between ``frames``."""
     breaks = np.flatnonzero(np.diff(frames) != 1) + 1
     out = []
-    for start, end in pairwise([0, *breaks.tolist(), len(frames)]):
-        parts = max(1, round((end - start) / size))
-        edges = [start + (end - start) * i // parts for i in range(parts + 1)]
-        out += [(a, b) for a, b in pairwise(edges) if b > a]
+    for first, last in pairwise([0, *breaks.tolist(), len(frames)]):
+        parts = max(1, round((last - first) / size))
+        edges = [first + (last - first) * i // parts for i in range(parts + 1)]
+        out += [Chunk(a, b, first, last) for a, b in pairwise(edges) if b > a]
     return out
 
 

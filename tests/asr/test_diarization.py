@@ -14,11 +14,12 @@ import soundfile
 
 from asr.audiofile import open_recording
 from asr.batch import FINE, speech_chances
+from asr.diarization.embedding import VoiceEmbedder, mel_energies
 from asr.diarization.load import load_diarizer
 from asr.diarization.pyannote import PyannoteDiarizer
 from asr.diarization.scoring import error, read_rttm
 from asr.diarization.turns import SpeakerTurn, attribute, renumbered
-from asr.diarization.voices import VoiceClustering, cheapest_path, merge_to_two
+from asr.diarization.voices import Chunk, VoiceClustering, around, cheapest_path, two_groups
 from asr.transcriber import ModelError, TimedWord
 from asr.vad import segments
 from audio.espeak import Voice, synthesize
@@ -121,15 +122,35 @@ def test_the_path_is_the_best_there_is(change: float) -> None:
         assert worth(cheapest_path(scores, change).tolist()) == pytest.approx(best)
 
 
-def test_merging_finds_two_clouds_and_says_how_far_apart() -> None:
+def test_voices_fall_into_two_groups() -> None:
     rng = np.random.default_rng(0)
-    chunks = [(i * 100, i * 100 + 100) for i in range(12)]
-    shift = np.repeat([0, 1, 1, 0, 1, 0, 0, 1, 0, 1, 1, 0], 100)[:, None]
-    points = rng.normal(0, 1, (1200, 6))
-    groups, far = merge_to_two(points + 1.5 * shift, chunks, 50.0)
-    assert len({(int(g), int(s)) for g, s in zip(groups, shift[::100, 0], strict=True)}) == 2
-    _, near = merge_to_two(points, chunks, 50.0)
-    assert near < 1.0 < far
+    people = np.array([0, 1, 1, 0, 1, 0, 0, 1, 0, 1, 1, 0])
+    centres = rng.normal(0, 1, (2, 64))
+    voices = (centres[people] + 0.3 * rng.normal(0, 1, (12, 64))).astype(np.float32)
+    voices /= np.linalg.norm(voices, axis=1, keepdims=True)
+    groups, cosine = two_groups(voices, np.ones(12, np.float32))
+    assert len({(int(g), int(p)) for g, p in zip(groups, people, strict=True)}) == 2
+    _, alike = two_groups(voices[people == 0], np.ones(6, np.float32))
+    assert cosine < 0.5 < alike
+
+
+def test_a_window_does_not_reach_over_a_gap() -> None:
+    assert around(Chunk(100, 140, 0, 400), 120) == (60, 180)
+    assert around(Chunk(0, 40, 0, 400), 120) == (0, 120)
+    assert around(Chunk(360, 400, 0, 400), 120) == (280, 400)
+    assert around(Chunk(400, 430, 400, 430), 120) == (400, 430)
+
+
+def test_the_encoder_gives_each_window_the_same_voice_in_any_company() -> None:
+    encoder = VoiceEmbedder.load()
+    sound = np.random.default_rng(1).normal(0, 0.05, 32000).astype(np.float32)
+    energies = mel_energies(sound)
+    assert energies.shape == (201, 40)
+    windows = [energies[:120], energies[40:60], energies[100:200]]
+    together = encoder.embed(windows)
+    alone = np.concatenate([encoder.embed([w]) for w in windows])
+    assert np.allclose(together, alone, atol=1e-5)
+    assert np.allclose(np.linalg.norm(together, axis=1), 1.0, atol=1e-5)
 
 
 class FakePipeline:
