@@ -66,7 +66,16 @@ _EN = re.compile(
     rf"|\b(?P<d2>{_DAY}) (?:of )?(?P<m2>{_MONTH})\b(?:[ ,]+(?P<y2>\d{{4}}))?"
     rf"|\b(?P<y3>20\d\d) (?P<m3>\d\d) (?P<d3>\d\d)\b"
 )
-_EN_DUE = re.compile(r"\b(?:due|past due|overdue|fell due|payable)\b")
+_EN_DUE = re.compile(
+    r"\b(?:due|past due|overdue|fell due|payable|deadline|ow(?:ed|ing)(?: us| this| it| that| money)* since"
+    r"|(?:supposed|meant) to (?:have )?(?:pay|paid)|should have"
+    r" (?:been )?(?:paid|pay))\b"
+)
+# A part of a date alone, right after the word: due on the tenth, due back in September.
+_EN_PART = re.compile(
+    rf"\b(?:due|overdue|payable|deadline)(?: (?:back|was|is|since|on|by|from|in|for|fell|originally))*"
+    rf" (?:in (?P<m>{'|'.join(_MONTHS)})|the (?P<d>{_DAY}))\b(?! (?:of|payment|instal|week|day|month|time|{_MONTH}))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +84,17 @@ class SpokenDate:
 
     year: int | None
     month: int | None
-    day: int
+    day: int | None
 
     def matches(self, day: date) -> bool:
-        return self.day == day.day and self.month in (None, day.month) and self.year in (None, day.year)
+        return self.day in (None, day.day) and self.month in (None, day.month) and self.year in (None, day.year)
 
 
 def _english_day(text: str) -> int | None:
     digits = re.match(r"\d+", text)
     if digits:
         return int(digits.group())
-    tens, _, last = text.rpartition(" ")
+    tens, _, last = text.strip().rpartition(" ")
     base = int(english_number(tens) or 0) if tens else 0
     return base + _ORDINALS[last] if last in _ORDINALS else None
 
@@ -103,6 +112,11 @@ def due_dates(reading: Reading) -> Iterator[tuple[SpokenDate, int, int]]:
         said = _chinese(match) if chinese else _english(match)
         if said is not None:
             yield said, *reading.view.origin(match.start(), match.end())
+    if not chinese:
+        for match in _EN_PART.finditer(text):
+            month = _MONTHS.index(match["m"]) + 1 if match["m"] else None
+            part = SpokenDate(None, month, _english_day(match["d"] or ""))
+            yield part, *reading.view.origin(match.start(), match.end())
 
 
 def _chinese(match: re.Match[str]) -> SpokenDate | None:

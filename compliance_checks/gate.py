@@ -20,6 +20,7 @@ from compliance_checks.checks import default_checks
 from compliance_checks.checks.disclosure import Disclosure
 from compliance_checks.checks.ledger import amounts_of, has_ledger
 from compliance_checks.checks.slots import NAMES, bad_name
+from compliance_checks.names import names_in
 from compliance_checks.normalise import is_han
 from compliance_checks.numbers import money_en, money_zh
 from compliance_checks.patterns import PatternError
@@ -170,7 +171,7 @@ class Gate:
             return _refusal("gate.unknown_policy", text)
         if policy.approved_lines_only and not scripted:
             return _refusal("gate.not_in_script", text, policy)
-        sentence = self._rulebook.read(text, facts.lang)
+        sentence = self._rulebook.read(text, facts.lang, names_in(text, facts.case))
         problem = _unreadable(sentence)
         if problem:
             return _refusal(problem, text, policy)

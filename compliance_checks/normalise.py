@@ -392,7 +392,8 @@ def word_view(base: View, known: Vocabulary) -> View:
                 chunk_end = more.end()
             if chunk_end > end:
                 joined = _unmask(source[pos:chunk_end], known)
-                if joined in known and joined.isalpha():
+                # fifty-one is no disguise: the stem that rules know is its first piece alone.
+                if joined in known and joined.isalpha() and known.known_letters(joined) > len(word):
                     emit(joined, pos, chunk_end)
                     pos = chunk_end
                     continue

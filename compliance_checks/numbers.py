@@ -79,6 +79,8 @@ _ZH_BARE = re.compile(
     rf"|着|的|一共|总共){{0,3}}(?:金额)?(?:一共|总共)?(?:为|是|共|总共|一共|有|达|达到|约|大概)?"
     rf"(?P<n>{_ZH_NUMBER})(?P<cur>)(?![年月日号天次点分%期个小时位岁后笔半项条遍种家名起声元块圆\d百千万])"
 )
+# 四千整: a round sum, and nothing that is merely whole (整个, 整年).
+_ZH_ROUND = re.compile(rf"(?P<n>{_ZH_NUMBER})(?P<cur>)整(?![个天年套改理体合顿齐月夜周晚])")
 _EN_MONEY = re.compile(
     rf"(?P<pre>\$|£|€|¥|₹|\busd|\brmb|\bcny|\bgbp|\beur|\binr|\brs) ?(?P<n>{_EN_NUMBER})"
     rf"|(?P<n2>{_EN_NUMBER})(?: of)? (?P<cur>us dollars?|dollars?|usd|bucks?|yuan|rmb|cny|renminbi|pounds?|gbp|quid"
@@ -87,11 +89,19 @@ _EN_MONEY = re.compile(
 )
 _EN_BARE = re.compile(
     rf"\b(?:owe|owes|owed|owing|balance|amount|total|pay|debt|due|repay|payment|sum|comes|adds up"
-    rf"|rises|grows|all in)(?: us| of| is| for| was| now"
-    rf"| stands at| totals| comes to| to| at| a| the| back)*"
+    rf"|rises|grows|all in|up to|now at|sits at|stands at)(?: us| of| is| for| was| now"
+    rf"| stands at| totals| comes to| to| at| a| the| back| showing| showing as| currently| still| sitting at| around"
+    rf"| about| roughly| over| nearly| almost| exactly| just| only)*"
     rf" (?P<n2>{_EN_NUMBER})\b(?! ?(?:days?|months?|weeks?|years?|hours?|minutes?|am|pm|times?|percent|%|of the"
     rf"|installments?|instalments?|payments?|or|more|january|february|march|april|may|june|july|august|september"
     rf"|october|november|december|st|nd|rd|th|last|digits?))"
+)
+# A round number that is nearly always money, whatever stands around it: seven grand, four thousand two hundred.
+_EN_ROUND = re.compile(
+    rf"\b(?P<n2>(?:\d+(?:\.\d+)?|(?:{_EN_WORD})) ?grand|(?:(?:{_EN_WORD}) (?:and )?){{2,}}(?:hundred|{_EN_WORD}))\b"
+    rf"(?! ?(?:days?|months?|weeks?|years?|hours?|minutes?|seconds?|am|pm|times?|percent|%|people|calls?|letters?"
+    rf"|accounts?|branches|customers|miles|points|words|street|avenue|road|and (?:{_EN_WORD})|{_EN_WORD}|st|nd|rd|th"
+    rf"|per)\b)"
 )
 
 
@@ -163,6 +173,8 @@ def english_number(text: str) -> Decimal | None:
                 return None
             seen = True
         elif word in _EN_WORDS:
+            if 10 <= section < 100 and _EN_WORDS[word] >= 10:  # forty-two fifty: hundreds left unsaid
+                section *= 100
             section += _EN_WORDS[word]
             seen = True
         elif word == "hundred":
@@ -181,12 +193,12 @@ def money_zh(view: View) -> Iterator[Money]:
     """Every amount in a Chinese view; bare numbers only after a word such as 欠 or 应还."""
     taken: set[int] = set()
     text = view.text.translate(_FORMAL)
-    for pattern in (_ZH_MONEY, _ZH_PREFIXED, _ZH_BARE):
+    for pattern in (_ZH_MONEY, _ZH_PREFIXED, _ZH_BARE, _ZH_ROUND):
         for match in pattern.finditer(text):
             if match.start("n") in taken:
                 continue
             value = chinese_number(match.group("n"))
-            if value is None or (pattern is _ZH_BARE and value < 20):
+            if value is None or (pattern in (_ZH_BARE, _ZH_ROUND) and value < 20):
                 continue
             groups = match.groupdict()
             for name, scale in (("jiao", "0.1"), ("fen", "0.01")):
@@ -200,7 +212,7 @@ def money_zh(view: View) -> Iterator[Money]:
 def money_en(view: View) -> Iterator[Money]:
     """Every amount in an English view."""
     taken: set[int] = set()
-    for pattern in (_EN_MONEY, _EN_BARE):
+    for pattern in (_EN_MONEY, _EN_BARE, _EN_ROUND):
         for match in pattern.finditer(view.text):
             groups = match.groupdict()
             name = "n" if groups.get("n") else "n2"
@@ -209,11 +221,20 @@ def money_en(view: View) -> Iterator[Money]:
             value = english_number(groups[name] or "")
             if value is None or (pattern is _EN_BARE and value < 20):
                 continue
+            if pattern is _EN_ROUND and not _round_sum(groups[name] or "", value):
+                continue
             if groups.get("cents"):
                 value += (english_number(groups["cents"]) or 0) / Decimal(100)
             taken.add(match.start(name))
             mark = (groups.get("cur") or groups.get("pre") or "").replace("us ", "").strip()
             yield Money(value, _CURRENCY.get(mark), *view.origin(match.start(), match.end()))
+
+
+def _round_sum(said: str, value: Decimal) -> bool:
+    """True for a number with hundreds or thousands that is neither a year nor digits read out one by one."""
+    if "grand" in said:
+        return True
+    return bool(re.search(r"hundred|thousand", said)) and value >= 100 and not 1900 <= value <= 2100
 
 
 _DAYS_ZH = re.compile(
@@ -223,8 +244,8 @@ _DAYS_ZH = re.compile(
 _DAYS_EN = re.compile(
     rf"(?P<n>{_EN_NUMBER}) (?P<unit>days?|weeks?|months?) (?:past due|overdue|late|behind|in arrears|delinquent"
     rf"|past the due)"
-    rf"|(?:past due|overdue|late|behind|arrears|delinquent)(?: by| for| of)+ (?P<n2>{_EN_NUMBER}) (?P<unit2>days?"
-    rf"|weeks?|months?)"
+    rf"|(?:past due|overdue|late|behind|arrears|delinquent|pending|outstanding|unpaid|not paid)"
+    rf"(?: by| for| of| from| since| the| last| past)+ (?P<n2>{_EN_NUMBER}) (?P<unit2>days?|weeks?|months?)"
 )
 _UNIT_DAYS = {"天": 1, "日": 1, "月": 30, "个月": 30, "年": 365, "day": 1, "week": 7, "month": 30}
 
@@ -247,6 +268,8 @@ _SPOKEN = {"zero": "0", "oh": "0", "o": "0"} | {w: str(v) for w, v in _EN_WORDS.
 _REPEATS = {"double": 2, "triple": 3, "treble": 3}
 _DIGIT_CHARS = {**{str(i): str(i) for i in range(10)}, **{c: str(v) for c, v in _ZH_DIGITS.items()}}
 _SEPARATORS = frozenset(" -.·_()/")
+_LATIN = re.compile(r"[a-z]")
+_DIGIT = re.compile("[" + "".join(_DIGIT_CHARS) + "]")
 
 
 _LETTER_DIGITS = {"l": "1", "i": "1", "o": "0"}  # 4l5 555 0l32
@@ -262,6 +285,8 @@ def digit_strings(base: View) -> Iterator[tuple[str, int, int]]:
     Yields ``(digits, start, end)`` with offsets in the original. A final ``x`` of an ID number is kept.
     """
     text = base.text.translate(_FORMAL)
+    if not _LATIN.search(text) and len(_DIGIT.findall(text)) < 7:
+        return
     digits: list[str] = []
     start = last = gap = 0
     repeat = 1

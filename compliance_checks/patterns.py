@@ -32,6 +32,7 @@ import ahocorasick
 
 from agent.events import Lang
 from compliance_checks import homophones
+from compliance_checks.names import Name, chance, introduced
 from compliance_checks.normalise import View, Vocabulary, is_han
 
 _GAPS: dict[str, tuple[int, int, str]] = {
@@ -133,6 +134,8 @@ _PLACES_AFTER = frozenset("里边面")
 
 # Where each entry of the automata stands, by the entry's number.
 Hits = dict[int, list[tuple[int, int]]]
+# The same with each entry's classes as bits.
+Rows = list[tuple[int, list[tuple[int, int]]]]
 Places = tuple[list[tuple[int, int]], list[int]]
 
 
@@ -173,6 +176,8 @@ class Matcher:
         self._triggers = self._rarest()
         self._masks: list[int] = []  # by entry: its classes as bits
         self._wakes: list[tuple[int, ...]] = []  # by entry: the patterns that it wakes
+        # Every term's classes as bits.
+        self._spelt = {term: sum(1 << number for number in classes) for term, classes in self._terms.items()}
         self._plain = self._automaton(self._terms, stem=False)
         self._stems = self._automaton(self._prefixes, stem=True)
         self._sound = self._automaton(self._sounds, stem=False)
@@ -290,8 +295,8 @@ class Matcher:
 
     # -- matching
 
-    def hits(self, view: View) -> Hits:
-        """Every term that stands in ``view``, by its entry's number."""
+    def hits(self, view: View, names: tuple[Name, ...] = ()) -> Hits:
+        """Every term that stands in ``view``, by its entry's number, but for those that ``names`` make by chance."""
         found: Hits = {}
         text = view.text
         words = self.lang == "en"
@@ -310,29 +315,32 @@ class Matcher:
                         continue
                 elif text[start] < "{" and _inside_latin(text, start, end):
                     continue
+                if names and chance(names, *view.origin(start, end), heard=False):
+                    continue
                 found.setdefault(entry, []).append((start, end))
-        self._add_sounds(view, found)
+        self._add_sounds(view, found, names)
         limit = max(_MAX_HITS_PER_TERM, len(text) // _CHARACTERS_PER_HIT)
         if any(len(places) > limit for places in found.values()):
             raise TooManyHitsError("a term is repeated too often to be judged")
         return found
 
-    def _add_sounds(self, view: View, found: Hits) -> None:
+    def _add_sounds(self, view: View, found: Hits, names: tuple[Name, ...]) -> None:
         """Terms that are only heard: 报井, baojing."""
         if self._sound is None:
             return
         text = view.text
-        spelt: dict[tuple[int, int], int] = {}
-        for entry, places in found.items():
-            for place in places:
-                spelt[place] = spelt.get(place, 0) | self._masks[entry]
         sounds = homophones.sound_view(view)
+        people: tuple[Name, ...] | None = None
         for last, (size, entry, _) in self._sound.iter(sounds.text):
             start, end = sounds.origin(last - size + 1, last + 1)
-            if spelt.get((start, end), 0) & self._masks[entry]:
-                continue
             surface = text[start:end]
+            if self._spelt.get(surface, 0) & self._masks[entry]:
+                continue  # it is spelt there, and found already
             if "，" in surface or "。" in surface or self._chance(text, start, end) or _inside_latin(text, start, end):
+                continue
+            if people is None:
+                people = (*names, *introduced(view))
+            if people and chance(people, *view.origin(start, end), heard=True):
                 continue
             found.setdefault(entry, []).append((start, end))
 
@@ -363,32 +371,33 @@ class Matcher:
             present |= masks[entry]
             woken.update(self._wakes[entry])
         known: dict[int, Places] = {}
+        rows = [(masks[entry], places) for entry, places in hits.items()]
         for index in sorted(woken):  # the same match whatever the order of the terms
             pattern = self._patterns[index]
             for mask in pattern.masks:
                 if not mask & present:
                     break
             else:
-                for match in self._run(pattern, view, layout, hits, known):
+                for match in self._run(pattern, view, layout, rows, known):
                     out.setdefault((pattern.rule, match.start, match.end), match)
         return sorted(((key[0], match) for key, match in out.items()), key=lambda pair: (pair[1].start, pair[0]))
 
-    def _places(self, mask: int, hits: Hits, known: dict[int, Places]) -> Places:
+    @staticmethod
+    def _places(mask: int, rows: Rows, known: dict[int, Places]) -> Places:
         """Where any term of the classes in ``mask`` stands, in order, and the starts alone."""
         found = known.get(mask)
         if found is None:
-            masks = self._masks
-            spans = sorted({place for entry, places in hits.items() if masks[entry] & mask for place in places})
+            spans = sorted({place for classes, places in rows if classes & mask for place in places})
             found = known[mask] = (spans, [start for start, _ in spans])
         return found
 
     def _run(
-        self, pattern: Pattern, view: View, layout: Layout, hits: Hits, known: dict[int, Places]
+        self, pattern: Pattern, view: View, layout: Layout, rows: Rows, known: dict[int, Places]
     ) -> Iterable[Match]:
         Partial = tuple[tuple[tuple[int, int], ...], int]  # noqa: N806 - a local type: pieces and the end
-        partials: list[Partial] = [((place,), place[1]) for place in self._places(pattern.masks[0], hits, known)[0]]
+        partials: list[Partial] = [((place,), place[1]) for place in self._places(pattern.masks[0], rows, known)[0]]
         for item, mask in zip(pattern.items[1:], pattern.masks[1:], strict=True):
-            places, starts = self._places(mask, hits, known)
+            places, starts = self._places(mask, rows, known)
             following: dict[tuple[int, int], Partial] = {}
             for pieces, end in partials:
                 for index in range(bisect_left(starts, end), len(starts)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from agent.events import Decision, Lang
 from compliance_checks.check import Reading, Sentence
+from compliance_checks.names import Name
 from compliance_checks.normalise import View, fold, han_view, is_han, without_inserts, word_view
 from compliance_checks.patterns import Layout, Match, Matcher, PatternError
 from compliance_checks.policy import content_hash
@@ -146,32 +148,49 @@ class Rulebook:
             alternative=entry.get("alternative"),
         )
 
-    def read(self, text: str, lang: Lang) -> Sentence:
-        """``text`` as it will be heard, with every rule's matches."""
+    def read(self, text: str, lang: Lang, names: tuple[Name, ...] = ()) -> Sentence:
+        """``text`` as it will be heard, with every rule's matches; ``names`` are the names that stand in it."""
         base = fold(text)
         readings = []
         if any(is_han(char) or "a" <= char <= "z" for char in base.text):
             if any(map(is_han, base.text)) or lang == "zh":
                 view = han_view(base)
-                readings.append(self._reading("zh", view))
+                readings.append(self._reading("zh", view, names))
                 if (pure := without_inserts(view)) is not None:
-                    readings.append(self._reading("zh", pure))
+                    readings.append(self._reading("zh", pure, names))
             if any("a" <= char <= "z" for char in base.text):
-                readings.append(self._reading("en", word_view(base, self.matchers["en"].vocabulary)))
+                readings.append(self._reading("en", word_view(base, self.matchers["en"].vocabulary), names))
         return Sentence(text, lang, base, tuple(readings))
 
-    def _reading(self, lang: Lang, view: View) -> Reading:
+    def _reading(self, lang: Lang, view: View, names: tuple[Name, ...]) -> Reading:
         matcher = self.matchers[lang]
         layout = Layout(view, lang)
         grouped: defaultdict[str, list[Match]] = defaultdict(list)
-        for rule, match in matcher.matches(view, layout, matcher.hits(view)):
+        for rule, match in matcher.matches(view, layout, matcher.hits(view, names)):
             grouped[rule].append(match)
+        turned = [match.start() for match in _TURNED.finditer(view.text)] if lang == "zh" else []
+        if turned:
+            for rule in [rule for rule in grouped if rule.startswith(_EXCEPT)]:
+                grouped[rule] = [m for m in grouped[rule] if not _turned(m, turned, layout)]
         kept = {
             rule: tuple(m for m in matches if not _overlaps(m, grouped.get(_EXCEPT + rule, ())))
             for rule, matches in grouped.items()
             if not rule.startswith(_EXCEPT)
         }
         return Reading(lang, view, layout, {rule: matches for rule, matches in kept.items() if matches})
+
+
+# Words that take a kindness back before the sentence ends: 单位我们没联系，今天再不还就难说了.
+_TURNED = re.compile(
+    r"难说|说不准|不好说|说不定|就不一定|除非(?!.{0,8}(?:授权|同意|要求|允许|书面))"
+    r"|再不(?:到账|还|付|处理|交)|要是[您你]不|如果[您你]不|[您你]要是不"
+)
+
+
+def _turned(exception: Match, turned: Iterable[int], layout: Layout) -> bool:
+    """True if what an exception excuses is taken back behind it, in the same sentence."""
+    last = max(exception.end - 1, 0)
+    return any(at >= exception.start and layout.sentence[at] == layout.sentence[last] for at in turned)
 
 
 def _overlaps(match: Match, exceptions: Iterable[Match]) -> bool:

@@ -44,6 +44,8 @@ class _Cues:
     alert: re.Pattern[str]  # a warning that is its own advice: beware of …, 谨防…
     advice: re.Pattern[str]
     quote: re.Pattern[str]
+    reported: re.Pattern[str]  # what somebody else did to the borrower …
+    regret: re.Pattern[str]  # … and that the speaker is sorry for it, or reports it
     taunt: re.Pattern[str]  # rhetoric: it makes a quotation or a worry a threat again
     disclaimers: re.Pattern[str]  # "I cannot promise …"
     chinese: bool
@@ -81,7 +83,8 @@ def lifted(reading: Reading, match: Match, scopes: frozenset[str]) -> bool:
     clause_start, clause_end = reading.layout.clause_bounds(match.head)
     sentence_start, sentence_end = reading.layout.sentence_bounds(match.head)
     clause_start = min(clause_start, match.start) if match.start >= sentence_start else clause_start
-    if "negation" in scopes and _negated(cues, text, match, clause_start, (sentence_start, sentence_end)):
+    denied_from = clause_start if cues.chinese else _list_start(text, match, clause_start, clause_end, sentence_start)
+    if "negation" in scopes and _negated(cues, text, match, denied_from, (sentence_start, sentence_end)):
         return True
     if "rights" in scopes and _right(cues, text, match, clause_start, clause_end):
         return True
@@ -94,7 +97,33 @@ def lifted(reading: Reading, match: Match, scopes: frozenset[str]) -> bool:
         cue = cues.quote.search(before)
         if cue and not cues.taunt.search(sentence) and not cues.bargain.search(text[match.head_end : sentence_end]):
             return True
+        said = cues.reported.search(before)
+        if said and cues.regret.search(text[sentence_start + said.end() : sentence_end] + following):
+            return not cues.taunt.search(sentence)
     return False
+
+
+# An entry of an English list, no predicate: "…, your family or your friends".
+_ENTRY = re.compile(r"(?: ?(?:or|nor|any|your|my|our|the|a|an|other|even))*(?: ?[a-z]+){0,5} ?$")
+_PREDICATE = re.compile(
+    r"\b(?:will|would|can|could|may|might|shall|must|should|is|are|was|gets?|hears?|knows?|goes|going|comes?|finds?|pay"
+    r"|paid|settle|send|if|unless|but|then|we|i|they|he|she|you|do|does|not|so|because|until|before)\b"
+)
+
+
+def _list_start(text: str, match: Match, clause_start: int, clause_end: int, sentence_start: int) -> int:
+    """Where the denial of a list begins: in "not your boss, your wife or a friend" commas end no clause."""
+    start = clause_start
+    upto, tail = match.head, text[match.head_end : clause_end]
+    if _PREDICATE.search(tail):
+        return clause_start
+    while start > sentence_start + 1 and re.search(r", ?$", text[:start]):
+        entry = text[start:upto]
+        if not _ENTRY.match(entry) or _PREDICATE.search(entry):
+            break
+        upto = text.rindex(",", 0, start)
+        start = max(sentence_start, text.rfind(",", sentence_start, upto) + 1)
+    return start if re.search(r"\b(?:or|nor)\b", text[start:clause_end]) else clause_start
 
 
 def _negated(cues: _Cues, text: str, match: Match, clause_start: int, sentence: tuple[int, int]) -> bool:
@@ -139,7 +168,7 @@ def _attached(cues: _Cues, before: str, found: list[re.Match[str]]) -> int:
         return 0
     count = 1
     for earlier, later in zip(reversed(found[:-1]), reversed(found), strict=False):
-        between = before[earlier.end() : later.start()]
+        between = before[earlier.end() : later.start()] + (later.group()[0] if cues.chinese else "")
         if cues.joiners.search(between) or len(between) > 24:
             break
         if cues.chinese and cues.blockers.search(between):

@@ -23,6 +23,12 @@ _NUMBER = (
 _EN = re.compile(
     rf"\b{_NUMBER} (?:(?:north|south|east|west) )?(?:[a-z]+ ){{1,3}}(?:street|st|avenue|ave|road|rd|lane|ln|drive|dr"
     rf"|boulevard|blvd|court|ct|terrace|close|crescent|way|parkway|highway)\b"
+    # Words of place that are common words too: only after a number in figures.
+    r"|\b\d{1,5}[a-d]? (?:[a-z]+ ){1,3}(?:gardens?|square|place|row|hill|view|park|circle|walk|mews|grove|nagar|colony"
+    r"|sector|marg|layout|villas|estate|heights|rise|green|wharf|towers?)\b"
+    r"|\b(?:live|lives|living|stay|stays|staying|apartment|flat|house|home) (?:is )?(?:at|on|in) (?:the )?[a-z]+"
+    r" (?:street|avenue|road|lane|boulevard|terrace|crescent|nagar|colony)\b"
+    r"|\b(?:living|staying|residing|resident|registered|live|stay|reside) at (?:number )?\d+\b"
     r"|\b(?:apartment|apt|unit|flat) (?:number )?\d+\w?\b"
     r"|\b(?:you|your family|he|she|they) lives? (?:at|on|in) (?!\b(?:a|the|this)\b)\w+"
 )

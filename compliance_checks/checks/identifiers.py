@@ -19,6 +19,13 @@ _CALLBACK = re.compile(
     r"回拨|回电|拨打|致电|来电|我们的电话|客服电话|热线|投诉电话|联系我们|我的电话"
     r"|\b(?:call|reach|contact|ring|phone|text)\b[^.]{0,30}\b(?:us|me|back|at|on)\b|our number|hotline|call back"
 )
+# A date, with a time behind it or not, is nobody's number: 2026-11-25 14:30 的电话.
+_DATE = re.compile(
+    r"(?<!\d)(?:19|20)\d\d([-/.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])"
+    r"(?:[ t]*(?:[01]\d|2[0-3])(?::?[0-5]\d){0,2})?(?!\d)"
+)
+_MONEY_AFTER = re.compile(r"\s*(?:\.\d+)?\s*(?:元|块|万|美元|港币|dollars?\b|usd\b)")
+_MONEY_BEFORE = re.compile(r"[$¥￥£€]\s*$")
 _TEXT = {
     "id": {"zh": "说出了完整证件号码。", "en": "Speaks a full identity number."},
     "card": {"zh": "说出了完整银行卡号。", "en": "Speaks a full card number."},
@@ -71,15 +78,25 @@ def classify(digits: str, context: str) -> str | None:
     return "number" if size >= 12 else None
 
 
+def _is_amount(text: str, start: int, end: int, size: int) -> bool:
+    """True for seven or eight digits with a currency at one side: three million is no phone number."""
+    return size < 10 and bool(_MONEY_AFTER.match(text[end:].lower()) or _MONEY_BEFORE.search(text[:start]))
+
+
 class Identifiers:
     def findings(self, sentence: Sentence, facts: CallFacts, policy: Policy) -> Iterator[Finding]:
         own = {re.sub(r"\D", "", str(facts.case.get(key) or "")) for key in _OWN_NUMBERS} - {""}
+        dates = [sentence.base.origin(*match.span()) for match in _DATE.finditer(sentence.base.text)]
         for digits, start, end in digit_strings(sentence.base):
+            if any(low <= start and end <= high for low, high in dates):
+                continue
             folded = sentence.original[max(0, start - 40) : start].lower()
             kind = classify(digits, folded)
             if kind is None or digits in own:
                 continue
             if kind == "phone":
+                if _is_amount(sentence.original, start, end, len(digits)):
+                    continue
                 if _SERVICE.fullmatch(digits):
                     continue
                 # A number to call back is ours; where the case file names one, only that one.

@@ -27,6 +27,26 @@ _LEDGER_KEYS = frozenset(
 )
 
 
+# An amount that the borrower named is no claim of ours while it is being looked into or asked back.
+_SAID = re.compile(
+    r"(?<![跟和对给向])(?:您|你)(?:刚才|刚刚|之前|上次|是)?(?:说|提到|提及|反映|反馈|问|讲|表示|看到|收到)"
+)
+_LOOKED_INTO = re.compile(
+    r"(?:已经|已|都|刚|上个月|上月|昨天|前天|上周|之前)?(?:还|付|转|存|交|缴|扣)(?:了|过)|写的?是|写着|显示|不一样|不一致|对不上|不对|异议|疑问"
+    r"|查(?:一下|证|询|流水)?|核实|核对|备注|反馈|还是|别[给交付信]|不要[给交付信]|不用[给交付]|骗"
+)
+
+
+def _borrowers_own(text: str, start: int, end: int) -> bool:
+    """True if the clause of ``text`` around ``start:end`` reports an amount that the borrower named."""
+    low = max(text.rfind(mark, 0, start) for mark in "。！？!?\n，,；;") + 1
+    said = _SAID.search(text, low, start)
+    if said is None or "我" in text[said.end() : start]:
+        return False
+    ends = [place for mark in "。！？!?\n" if (place := text.find(mark, end)) >= 0]
+    return _LOOKED_INTO.search(text, said.end(), min(ends, default=len(text))) is not None
+
+
 def decimal_of(value: object) -> Decimal | None:
     """A money value of the case file as ``Decimal``: a decimal string or a number, never a sentence."""
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
@@ -76,7 +96,7 @@ class Amounts:
             allowed = amounts_of(facts.case)
             currency = facts.case.get("currency")
             for money in said:
-                if money.amount not in allowed:
+                if money.amount not in allowed and not _borrowers_own(sentence.original, money.start, money.end):
                     yield Finding("ledger.amount_mismatch", "amount", money.start, money.end, explanation=_AMOUNT)
                 elif money.currency and isinstance(currency, str) and money.currency != currency.upper():
                     yield Finding("ledger.currency_mismatch", "amount", money.start, money.end, explanation=_CURRENCY)

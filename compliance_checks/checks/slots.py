@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from agent.events import CallFacts, Lang
 from compliance_checks.check import Finding, Sentence
+from compliance_checks.names import names_in
 from compliance_checks.normalise import fold, is_han
 from compliance_checks.patterns import Match
 from compliance_checks.policy import Policy
@@ -22,6 +23,8 @@ _VERBS = re.compile(
     r"请|必须|否则|不然|还款|欠|逾期|转账|起诉|报警|我们|你们|马上|立刻|\b(?:must|pay|please|will|owe|or else|ignore"
     r"|call|send|you|we)\b"
 )
+# Will is a first name before a family name that is no other verb of these.
+_WILL = re.compile(r"^will (?=\w+(?: \w+)?$)(?!.*\b(?:sue|be|come|go|take|kill|hurt|visit|arrest|tell|find|get)\b)")
 _TEXT = {"zh": "字段内容不像名称，可能被注入。", "en": "A slot that should hold a name does not look like one."}
 _MARK = {"zh": "句中有未填的占位符、标记或网址。", "en": "Contains an unfilled placeholder, markup or a link."}
 
@@ -31,7 +34,7 @@ def bad_name(key: str, value: str) -> bool:
     plain = fold(value).text.strip()
     if not plain or len(value) > NAMES[key] or _MARKUP.search(value) or _SENTENCE.search(plain):
         return True
-    if _VERBS.search(plain) and key in _DIGITLESS:
+    if key in _DIGITLESS and _VERBS.search(_WILL.sub("", plain)):
         return True
     digits = sum(char.isdigit() for char in plain)
     if key in _DIGITLESS and digits:
@@ -72,10 +75,10 @@ class Slots:
             return True
         if key in ("payee", "lender") and _PRIVATE.search(plain):
             return True
-        return key not in ("lender", "payee", "product") and any(self._violations(value, lang))
+        return key not in ("lender", "payee", "product") and any(self._violations(key, value, lang))
 
-    def _violations(self, value: str, lang: Lang) -> Iterator[Match]:
-        for reading in self._rulebook.read(value, lang).readings:
+    def _violations(self, key: str, value: str, lang: Lang) -> Iterator[Match]:
+        for reading in self._rulebook.read(value, lang, names_in(value, {key: value})).readings:
             for rule, matches in reading.matches.items():
                 if self._rulebook.rules[rule].category in _CATEGORIES:
                     yield from matches

@@ -36,4 +36,6 @@ class Wording:
 
     def findings(self, sentence: Sentence, facts: CallFacts, policy: Policy) -> Iterator[Finding]:
         for rule, reading, match in self.standing(sentence):
-            yield finding(rule, reading, match)
+            # Only the literal True of the case file lifts it: "true" in a string is somebody's text.
+            if rule.unless is None or facts.case.get(rule.unless) is not True:
+                yield finding(rule, reading, match)

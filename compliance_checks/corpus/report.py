@@ -103,6 +103,7 @@ def page(gate: Gate) -> str:
     train = judge(gate, load("train"))
     outside = judge(gate, read(FOLDER / "heldout2.jsonl"))
     ahead = judge(gate, read(FOLDER / "heldout3.jsonl"))
+    fresh = judge(gate, read(FOLDER / "heldout4.jsonl"))
     return "\n".join(
         [
             "# What the gate catches",
@@ -145,6 +146,12 @@ def page(gate: Gate) -> str:
             "Put down from the issue's text alone; judged when the rules were done.",
             "",
             *summary(ahead),
+            "",
+            f"## Put aside unread, `heldout4.jsonl` ({len(fresh)} sentences)",
+            "",
+            "Of the last fresh rounds: no rule was changed because of one of these.",
+            "",
+            *summary(fresh),
             "",
         ]
     )

@@ -69,7 +69,7 @@ def test_the_corpus_has_its_size_and_its_slices() -> None:
     assert len({row.id for row in rows}) == len(rows)
     assert len({(row.text, row.party, json.dumps(row.facts, sort_keys=True)) for row in rows}) == len(rows)
     count = Counter(row.lang for row in rows)
-    assert 0.9 <= count["zh"] / count["en"] <= 1.1
+    assert 0.85 <= count["zh"] / count["en"] <= 1.15
     forms = {"plain", "negated", "quoted", "disguised", "indirect", "slot", "party", "benign"}
     for lang in LANGS:
         test = [row for row in rows if row.lang == lang and row.split == "test"]
@@ -105,7 +105,7 @@ def test_no_unseen_sentence_nearly_repeats_a_training_sentence() -> None:
 
 def test_held_out_files_share_nothing_with_the_corpus() -> None:
     inside = {row.text for row in load()}
-    for name in ("heldout.jsonl", "heldout2.jsonl", "heldout3.jsonl"):
+    for name in sorted(path.name for path in FOLDER.glob("heldout*.jsonl")):
         assert not inside & {row.text for row in read(FOLDER / name)}
 
 
