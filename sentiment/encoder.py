@@ -81,8 +81,9 @@ class Encoder:
         self._heads = heads
 
     @property
-    def members(self) -> int:
-        return len(self._members)
+    def members(self) -> tuple[dict[str, Array], ...]:
+        """The weights of each member, to train on from."""
+        return self._members
 
     @classmethod
     def load(cls, path: Path) -> Encoder:

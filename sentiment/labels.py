@@ -107,6 +107,8 @@ EMOTIONS: dict[str, Label] = {label.key: label for label in _EMOTIONS}
 
 UNKNOWN = _label("unknown", "不明", "Unknown", "证据不足，不作判断。", "Too little evidence to say.", "……", "…")
 """What is said of an emotion where words and voice give too little to go by; it has no probability of its own."""
+SHOWN_EMOTIONS: dict[str, Label] = {**EMOTIONS, UNKNOWN.key: UNKNOWN}
+"""Every value that ``Understanding.emotion`` can have, with its name in both languages: what pages show and filter by."""
 
 EMOTION_PLANE: dict[str, tuple[float, float]] = {
     "neutral": (0.0, 0.0),

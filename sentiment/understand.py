@@ -34,6 +34,9 @@ _BATCH = 32
 _SMALL_TALK = frozenset({"other", "affirm", "deny", "greeting", "goodbye"})
 _CLEAR = 0.6
 """Confidence from which a clause alone counts as a further intent: our own figure."""
+_SETTLED = 0.7
+"""Confidence of another intent from which a safety intent must clear the common bar to stand beside it: our own figure,
+chosen on the calibration families."""
 SAFETY = frozenset(
     {
         "crisis",
@@ -56,6 +59,11 @@ _PAST = {
         r"\b(?:paid|already|sent it|sent you|went through|was taken|made (?:a|the|that|my) payment|last (?:week|month)|cleared|settled it)\b"
     ),
 }
+
+
+def is_settled(best: tuple[str, float]) -> bool:
+    """Whether the model's best intent leaves no room for a safety intent that it half suspects."""
+    return best[0] not in SAFETY and best[1] >= _SETTLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +261,7 @@ class Understander:
         cleared = rules.cleared(text, lang)
         ranked = sorted(((k, p) for k, p in scores.items() if k not in cleared), key=lambda item: -item[1])
         found: dict[str, float] = {name: max(RULE_CONFIDENCE, scores[name]) for name in rules.fired(text, lang)}
+        settled = not SAFETY.isdisjoint(found) or is_settled(ranked[0])
         by_context = context.read_in_context(text, lang, expects, slots, ranked[0][0])
         if by_context is not None and not found:
             found[by_context] = max(context.CONFIDENCE, scores[by_context])
@@ -261,7 +270,7 @@ class Understander:
             found[best if p >= calibration.sure else "other"] = p
         if by_context is None:
             for name, p in sorted(scored.present.items(), key=lambda item: -item[1]):
-                bar = calibration.safety[lang] if name in SAFETY else calibration.further
+                bar = calibration.safety[lang] if name in SAFETY and not settled else calibration.further
                 if name != "other" and name not in cleared and p >= bar:
                     found.setdefault(name, p)
         for name, p in self._clauses(text, lang):

@@ -120,7 +120,9 @@ def dump(utterances: list[Utterance], path: Path) -> None:
 PATTERNS = {"zh": "zh", "en": "en", "spoken_zh": "zh", "spoken_en": "en"}
 """Pattern files by name, with their language."""
 TRAINING = (*PATTERNS, "hand", "heard")
-"""The files a model may be trained on; ``fresh.jsonl`` is not among them."""
+"""The files a model may be trained on; those of ``UNSEEN`` are not among them."""
+UNSEEN = ("fresh", "fresh2")
+"""Sentences that no model was trained on, a ``.txt`` a language each."""
 
 
 def corpus() -> list[Utterance]:
@@ -138,15 +140,18 @@ def corpus() -> list[Utterance]:
 
 
 def main() -> None:
-    """Build a ``.jsonl`` file beside each pattern file, and ``fresh.jsonl``."""
+    """Build a ``.jsonl`` file beside each pattern file, and one of each set of ``UNSEEN``."""
     for name, lang in PATTERNS.items():
         dump(parse((FOLDER / f"{name}.txt").read_text(encoding="utf-8"), lang), FOLDER / f"{name}.jsonl")
-    dump([u for lang in ("zh", "en") for u in fresh(lang)], FOLDER / "fresh.jsonl")
+    for name in UNSEEN:
+        dump(unseen(name), FOLDER / f"{name}.jsonl")
 
 
-def fresh(lang: str) -> list[Utterance]:
-    """The sentences that no model was trained on."""
-    return parse((FOLDER / f"fresh_{lang}.txt").read_text(encoding="utf-8"), lang)
+def unseen(name: str) -> list[Utterance]:
+    """The sentences of one of the sets of ``UNSEEN``, Mandarin first."""
+    return [
+        u for lang in ("zh", "en") for u in parse((FOLDER / f"{name}_{lang}.txt").read_text(encoding="utf-8"), lang)
+    ]
 
 
 if __name__ == "__main__":

@@ -34,6 +34,9 @@ PRIORITY = (
 )
 """Which intent leads when several rules fire: life first, then who or what speaks, then what binds the caller."""
 _NEGATOR_REACH = 24
+_SAID_BY = {"third_party": ("deceased_or_incapacitated",), "deny_identity": ("third_party",)}
+"""What another intent already says: who reports a death is a third party by that alone, "I'm not him, I'm his mother"
+is a third party who need not deny being the borrower."""
 
 
 def _sounds(text: str) -> tuple[str, ...]:
@@ -108,8 +111,7 @@ def fired(text: str, lang: str) -> tuple[str, ...]:
     """Intents whose rules fire on an utterance, most pressing first."""
     seen = _seen(text, lang)
     found = tuple(rule.intent for rule in load_rules(lang) if rule.fires(seen))
-    # Who says that the borrower died is a third party by that alone: the graver intent says it all.
-    return tuple(name for name in found if name != "third_party" or "deceased_or_incapacitated" not in found)
+    return tuple(name for name in found if not any(stronger in found for stronger in _SAID_BY.get(name, ())))
 
 
 def cleared(text: str, lang: str) -> frozenset[str]:

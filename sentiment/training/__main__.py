@@ -1,8 +1,8 @@
 """Trains the embedded intent and emotion model: ``python -m sentiment.training [--public FOLDER]``.
 
 Whole families of utterances are held out (two tenths to test, one to calibrate); the figures printed are on those.
-That pair is kept in ``unseen/`` beside the model for the benchmark. What ships is then trained once more on everything.
-``fresh.jsonl`` is measured and never trained on.
+That pair is kept in ``unseen/`` beside the model for the benchmark. What ships goes on from there over everything.
+``fresh.jsonl`` and ``fresh2.jsonl`` are measured and never trained on.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from sentiment.corpus.build import FOLDER, Utterance, corpus, load
+from sentiment.corpus.build import FOLDER, UNSEEN, Utterance, corpus, load
+from sentiment.encoder import Encoder
 from sentiment.model import DEFAULT_MODEL, PARTS, Calibration, IntentModel
 from sentiment.tokens import Tokenizer
 from sentiment.training import transformer
@@ -22,7 +24,10 @@ from sentiment.training.augment import Example
 from sentiment.training.calibrate import calibrate
 from sentiment.training.evaluate import errors, measure, part
 from sentiment.training.linear import save_linear, train_linear
-from sentiment.training.public import beside_the_point, load_public
+from sentiment.training.public import beside_the_point, load_public, with_feeling
+
+_FINAL_RATE = 0.5
+"""Learning rate of the last passes, over everything, beside that of the split's."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,14 +45,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-final", action="store_true", help="train and measure the model of the split only")
     parser.add_argument("--final-only", action="store_true", help="keep the model of the split and its calibration")
     parser.add_argument("--first-stage", type=Path, help="keep the first stage's weights here, and start from them")
+    parser.add_argument(
+        "--go-on", action="store_true", help="start from the model of the split, not from a first stage"
+    )
+    parser.add_argument("--final-epochs", type=int, default=3, help="passes over everything, from the split's weights")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     torch.set_num_threads(args.threads)
     utterances = corpus()
     sides = {name: [u for u in utterances if part(u) == name] for name in ("train", "dev", "test")}
     public = load_public(args.public) if args.public else []
-    stray = [Example(s.text, s.lang, None, {"other": 1.0}, s.labels.get("emotion_zh", "neutral"), "") for s in beside_the_point(public)]  # fmt: skip  # noqa: E501
-    if args.first_stage and args.first_stage.is_file():
+    stray = [
+        Example(s.text, s.lang, None, {"other": 1.0}, s.labels.get("emotion_zh", "neutral"), "")
+        for s in beside_the_point(public)
+    ]
+    moods = [Example(s.text, s.lang, None, {}, emotion, "") for s, emotion in with_feeling(public)]
+    start: dict[str, Any]
+    if args.go_on:
+        before = Encoder.load(args.out / "unseen" / "encoder.npz")
+        tokenizer, start = before.tokenizer, transformer.imported(before.members[0])
+    elif args.first_stage and args.first_stage.is_file():
         pieces, sounds, start = torch.load(args.first_stage, weights_only=True)
         tokenizer = Tokenizer(pieces, sounds)
     else:
@@ -59,13 +76,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             torch.save((tokenizer.pieces, tokenizer.sounds, start), args.first_stage)
 
     def fit(rows: Sequence[Utterance], calibration: Calibration | None, out: Path) -> IntentModel:
-        linear = train_linear(rows, seed=args.seed)
-        network = transformer.second_stage(tokenizer, start, rows, args.epochs, args.seed, stray)
-        encoder = transformer.as_encoder(tokenizer, [network])
-        model = IntentModel(encoder, linear, calibration or calibrate(encoder, linear, sides["dev"]))
+        first = calibration is None
+        network = transformer.second_stage(
+            tokenizer,
+            start if first else transformer.imported(Encoder.load(unseen / "encoder.npz").members[0]),
+            rows,
+            args.epochs if first else args.final_epochs,
+            args.seed,
+            stray,
+            moods,
+            1.0 if first else _FINAL_RATE,
+        )
         out.mkdir(parents=True, exist_ok=True)
         transformer.save_encoder(out / "encoder.npz", tokenizer, [network])
+        linear = train_linear(rows, seed=args.seed)
         save_linear(linear, out / "linear.npz")
+        encoder = transformer.as_encoder(tokenizer, [network])
+        model = IntentModel(encoder, linear, calibration or calibrate(encoder, linear, sides["dev"]))
         model.calibration.save(out / "calibration.json")
         return model
 
@@ -77,10 +104,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.no_final:
         model = fit(utterances, model.calibration, args.out)
         report["bytes"] = sum((args.out / name).stat().st_size for name in PARTS)
-    fresh = load(FOLDER / "fresh.jsonl")
-    report["fresh_sentences"] = measure(model, fresh)
-    if args.errors:
-        sys.stderr.write("== fresh\n" + "\n".join(errors(model, fresh)) + "\n")
+    for name in UNSEEN:
+        fresh = load(FOLDER / f"{name}.jsonl")
+        report[name] = measure(model, fresh)
+        if args.errors:
+            sys.stderr.write(f"== {name}\n" + "\n".join(errors(model, fresh)) + "\n")
     sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
     return 0
 

@@ -23,11 +23,29 @@ _TAIL = {
     "en": ("okay", "you know", "please", "man", "sir", "ma'am", "right", "thanks", "alright", "hello", "you hear me", "honestly", "sorry"),
 }  # fmt: skip
 _WEAK = frozenset({"affirm", "greeting", "deny", "goodbye"})
+_FEELING = {
+    "zh": {
+        "angry": ("气死我了", "你们太过分了", "真不要脸", "欺人太甚", "别逼我发火", "你们还是人吗", "我受够你们了", "混账东西", "给我听好了", "少废话"),
+        "frustrated": ("烦死了", "说了多少遍了", "真是的", "又来了", "没完没了", "我真服了", "怎么又是这事", "到底要我说几次", "真麻烦", "能不能别折腾了"),
+        "anxious": ("我好担心啊", "急死我了", "我真的害怕", "怎么办啊", "我心里慌得很", "愁得睡不着", "千万别啊", "我好紧张", "吓死我了", "求求你了"),
+        "sad": ("我真的撑不住了", "我好难过", "唉命苦啊", "眼泪都流干了", "我心都碎了", "实在没有指望了", "说着说着就想哭", "日子太难了", "我对不起家里人"),
+        "positive": ("太好了", "真是太感谢了", "谢谢你这么耐心", "辛苦你啦", "哈哈", "您人真好", "那我就放心了", "太贴心了", "真不错", "祝你工作顺利"),
+    },
+    "en": {
+        "angry": ("how dare you", "this makes my blood boil", "you people are unbelievable", "i'm furious", "damn it", "who do you think you are", "this is an outrage", "don't you dare", "what the hell", "you've got some nerve"),
+        "frustrated": ("for the last time", "this is getting old", "i'm so tired of this", "oh not again", "how many times do i have to say it", "give me a break", "this is ridiculous", "ugh", "seriously", "i'm fed up", "for goodness sake", "honestly it's exhausting"),
+        "anxious": ("i'm really worried", "i'm scared", "oh no oh no", "i'm so nervous", "i can't stop worrying", "please i'm frightened", "i'm panicking here", "my hands are shaking", "i'm losing sleep over this", "oh god", "i'm stressed out of my mind"),
+        "sad": ("i'm just so tired of it all", "it breaks my heart", "i've been crying all day", "everything's gone wrong", "i feel so alone", "i'm at my lowest", "i don't know what to do any more", "it's been a terrible year", "i'm ashamed to say it"),
+        "positive": ("thank you so much", "that's really kind of you", "oh lovely", "that's great", "i appreciate it", "you've been so helpful", "no worries at all", "what a relief", "fantastic", "bless you", "glad you called"),
+    },
+}  # fmt: skip
+"""What says a feeling and nothing else: set beside any plain utterance it changes the feeling and not the wish."""
+_COLOURED = 0.15
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """``shares``: how much of the utterance each intent is, summing to one."""
+    """``shares``: how much of the utterance each intent is, summing to one; empty where only the emotion is known."""
 
     text: str
     lang: str
@@ -93,7 +111,7 @@ def examples(utterances: Sequence[Utterance], copies: int, rng: random.Random) -
     for u in utterances:
         out.append(Example(u.text, u.lang, u.expects, shares_of(u), u.emotion, u.family))
         out += [_as_heard(u, rng) for _ in range(copies)]
-    return out + _joins(utterances, rng)
+    return out + _joins(utterances, rng) + _coloured(utterances, rng)
 
 
 def epoch(utterances: Sequence[Utterance], rng: random.Random, most: int = 3) -> list[Example]:
@@ -111,7 +129,21 @@ def epoch(utterances: Sequence[Utterance], rng: random.Random, most: int = 3) ->
         else _as_heard(u, rng)
         for u in chosen
     ]
-    return out + _joins(chosen, rng)
+    return out + _joins(chosen, rng) + _coloured(chosen, rng)
+
+
+def _coloured(utterances: Sequence[Utterance], rng: random.Random) -> list[Example]:
+    """Plain utterances said with feeling, so that the emotion is not learned from the intent."""
+    out = []
+    for u in utterances:
+        if u.emotion != "neutral" or u.intent in ("voicemail", "abuse", "crisis") or rng.random() > _COLOURED:
+            continue
+        emotion = rng.choice(tuple(_FEELING[u.lang]))
+        gap = "" if u.lang == "zh" else " "
+        parts = [u.text, rng.choice(_FEELING[u.lang][emotion])]
+        rng.shuffle(parts)
+        out.append(Example(misheard(gap.join(parts), u.lang, rng), u.lang, u.expects, shares_of(u), emotion, u.family))
+    return out
 
 
 def _as_heard(u: Utterance, rng: random.Random) -> Example:

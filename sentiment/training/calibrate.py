@@ -11,15 +11,16 @@ from sentiment import rules
 from sentiment.corpus.build import Utterance
 from sentiment.encoder import Encoder
 from sentiment.labels import EMOTIONS, INTENTS
-from sentiment.model import Calibration, LinearModel, mixed
+from sentiment.model import Calibration, LinearModel, log_softmax, mixed
 from sentiment.training.evaluate import macro_f1, safety
-from sentiment.understand import SAFETY
+from sentiment.understand import SAFETY, is_settled
 
 Array = NDArray[np.float32]
 _BATCH = 64
 _SHARES = tuple(s / 10 for s in range(11))
-_LEAST_PRECISION = 0.88
+_LEAST_PRECISION = 0.86
 """Of the safety intents together, rules included: a little above what is asked of the whole, for unseen wording."""
+_FURTHER = 0.5
 
 
 def _nll(logits: Array, gold: NDArray[np.int64]) -> float:
@@ -79,26 +80,34 @@ def calibrate(encoder: Encoder, linear: LinearModel, utterances: Sequence[Uttera
         wanted[i, [intents.index(name) for name in (u.intent, *u.also)]] = 1.0
     weights = logistic(np.stack([own.ravel(), together.ravel()], axis=1), wanted.ravel())
     present = 1 / (1 + np.exp(-(weights[0] * own + weights[1] * together + weights[2])))
-    bars = {lang: _safety_bar([u.lang == lang for u in utterances], utterances, present) for lang in ("zh", "en")}
+    heat = temperature(together, gold)
+    best = [(intents[int(one.argmax())], float(np.exp(log_softmax(one / np.float32(heat))).max())) for one in together]
+    bars = {lang: _safety_bar([u.lang == lang for u in utterances], utterances, present, best) for lang in ("zh", "en")}
     return Calibration(
         share,
-        (temperature(together, gold), temperature(feeling, felt)),
+        (heat, temperature(feeling, felt)),
         (float(weights[0]), float(weights[1]), float(weights[2])),
         sure=0.2,
-        further=0.5,
+        further=_FURTHER,
         safety=bars,
     )
 
 
-def _safety_bar(inside: Sequence[bool], utterances: Sequence[Utterance], present: Array) -> float:
+def _safety_bar(
+    inside: Sequence[bool], utterances: Sequence[Utterance], present: Array, best: Sequence[tuple[str, float]]
+) -> float:
     """The lowest bar at which the safety intents, rules included, are right ``_LEAST_PRECISION`` of the time."""
-    rows = [(u, p) for u, p, ok in zip(utterances, present, inside, strict=True) if ok]
-    wanted = [{u.intent, *u.also} for u, _ in rows]
-    by_rule = [set(rules.fired(u.text, u.lang)) & SAFETY for u, _ in rows]
+    rows = [(u, p, b) for u, p, b, ok in zip(utterances, present, best, inside, strict=True) if ok]
+    wanted = [{u.intent, *u.also} for u, _, _ in rows]
+    by_rule = [set(rules.fired(u.text, u.lang)) & SAFETY for u, _, _ in rows]
     names = list(INTENTS)
     at = [names.index(name) for name in sorted(SAFETY)]
     for bar in (b / 100 for b in range(4, 60, 2)):
-        given = [r | {names[i] for i in at if p[i] >= bar} for (_, p), r in zip(rows, by_rule, strict=True)]
+        given = []
+        for (_, p, b), r in zip(rows, by_rule, strict=True):
+            least = _FURTHER if r or is_settled(b) else bar
+            led = {b[0]} & SAFETY if not r else set()
+            given.append(r | led | {names[i] for i in at if p[i] >= least})
         if safety(wanted, given)[1] >= _LEAST_PRECISION:
             return bar
-    return 0.5
+    return _FURTHER

@@ -68,6 +68,9 @@ def measure(model: IntentModel, utterances: Sequence[Utterance]) -> dict[str, di
             "safety_recall": recall,
             "safety_precision": precision,
             "emotion_macro_f1": macro_f1([u.emotion for u in rows], [r.emotion for r in read]),
+            "emotion_calibration_error": calibration_error(
+                [(max(r.scores.values()), r.emotion == u.emotion) for r, u in zip(read, rows, strict=True)]
+            ),
             "calibration_error": calibration_error(
                 [(r.confidence, r.intent == g) for r, g in zip(read, gold, strict=True)]
             ),

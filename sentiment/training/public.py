@@ -28,7 +28,7 @@ _CPED = {
     "anger": "angry", "disgust": "frustrated", "depress": "sad", "sadness": "sad", "worried": "anxious", "fear": "anxious",
     "happy": "positive", "relaxed": "positive", "positive-other": "positive", "grateful": "positive", "neutral": "neutral",
 }  # fmt: skip
-_MOST = 8_000
+_MOST = 16_000
 """Sentences of one source: more of one would drown the others."""
 
 
@@ -120,4 +120,15 @@ def beside_the_point(sentences: Sequence[Sentence]) -> list[Sentence]:
             and s.labels.get("emotion_zh") in ("neutral", "positive")
             and len(s.text) >= 8
         )
+    ]
+
+
+def with_feeling(sentences: Sequence[Sentence]) -> list[tuple[Sentence, str]]:
+    """Public sentences whose emotion is known and marked, with it; the neutral ones of other talk teach little here."""
+    return [
+        (s, emotion)
+        for s in sentences
+        if (emotion := s.labels.get("emotion_en") or s.labels.get("emotion_zh"))
+        and emotion != "neutral"
+        and 3 <= len(s.text) <= 120
     ]

@@ -31,6 +31,7 @@ WIDTH, LAYERS, HEADS = 128, 3, 4
 _VOCABULARY_EN = 5000
 _BATCH = 64
 _STRAY = 0.05
+_MOODS = 0.12
 _INTENT = {name: i for i, name in enumerate(INTENTS)}
 _EMOTION = {name: i for i, name in enumerate(EMOTIONS)}
 
@@ -207,10 +208,13 @@ def finetune(
     epochs: int,
     seed: int,
     stray: Sequence[Example] = (),
+    moods: Sequence[Example] = (),
+    rate: float = 1.0,
 ) -> None:
     """Second stage, in place: softmax over the main intent, a sigmoid an intent, softmax over emotions.
 
-    ``stray``: sentences beside the point; each epoch sees ``_STRAY`` of them for every of ours.
+    ``stray``: sentences beside the point; each epoch sees ``_STRAY`` of them for every of ours. ``moods``: sentences of
+    which only the emotion is known, ``_MOODS`` of them for every of ours. ``rate`` scales the learning rate.
     """
     import torch
     from torch.nn import functional
@@ -219,17 +223,25 @@ def finetune(
     torch.manual_seed(seed)
     body = [p for name, p in network.named_parameters() if not name.startswith("head")]
     optimizer = torch.optim.AdamW(
-        [{"params": body, "lr": 5e-4}, {"params": network.head.parameters(), "lr": 1.5e-3}], weight_decay=0.02
+        [{"params": body, "lr": 5e-4 * rate}, {"params": network.head.parameters(), "lr": 1.5e-3 * rate}],
+        weight_decay=0.02,
     )
     n = len(INTENTS)
     # A family of six fillings of one pattern says less than six sentences: it counts less.
     size = Counter(u.family for u in utterances)
     sample = epoch(utterances, random.Random(seed))
-    schedule = _schedule(optimizer, epochs * (1 + len(sample) // _BATCH))
+    felt = Counter(e.emotion for e in sample)
+    # Rare emotions count more, by the root of their rarity: in full they would be seen everywhere.
+    rarity = torch.tensor([(len(sample) / len(EMOTIONS) / max(felt[name], 1)) ** 0.5 for name in EMOTIONS])
+    schedule = _schedule(
+        optimizer, epochs * (1 + int(len(sample) * (1 + _STRAY * bool(stray) + _MOODS * bool(moods))) // _BATCH)
+    )
     network.train()
     for number in range(epochs):
         data = epoch(utterances, rng)
-        data += rng.sample(list(stray), min(len(stray), int(len(data) * _STRAY)))
+        ours = len(data)
+        for others, share in ((stray, _STRAY), (moods, _MOODS)):
+            data += rng.sample(list(others), min(len(others), int(ours * share)))
         encoded = [tokenizer.encode(e.text, e.lang, e.expects) for e in data]
         total = 0.0
         batches = _batches(encoded, rng)
@@ -252,12 +264,13 @@ def finetune(
                 ).mean(1)
                 * 3
             )
-            loss = loss + 0.6 * functional.cross_entropy(
-                logits[:, 2 * n :], emotion, reduction="none", label_smoothing=0.05
+            loss = loss * (main.sum(1) > 0)
+            loss = loss + 0.8 * functional.cross_entropy(
+                logits[:, 2 * n :], emotion, weight=rarity, reduction="none", label_smoothing=0.05
             )
             mean = (loss * weight).mean()
             optimizer.zero_grad()
-            mean.backward()  # type: ignore[no-untyped-call]
+            mean.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
@@ -328,12 +341,27 @@ def second_stage(
     epochs: int,
     seed: int,
     stray: Sequence[Example] = (),
+    moods: Sequence[Example] = (),
+    rate: float = 1.0,
 ) -> Any:
-    """A network trained on our own corpus from the weights of the first stage."""
+    """A network trained on our own corpus from the weights of the first stage, or of an earlier second one."""
     network = _network(tokenizer, seed)
     network.load_state_dict(start, strict=False)
-    finetune(network, tokenizer, utterances, epochs, seed, stray)
+    finetune(network, tokenizer, utterances, epochs, seed, stray, moods, rate)
     return network
+
+
+def imported(weights: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
+    """A member of an ``Encoder`` as weights to start from: the reverse of ``exported``."""
+    import torch
+
+    tables = ("piece", "sound", "concept", "asked")
+    return {
+        f"{name}.weight" if name in tables else name if name.startswith("head.") else f"bert.{name}": torch.from_numpy(
+            value.astype(np.float32)
+        )
+        for name, value in weights.items()
+    }
 
 
 def own_sentences(utterances: Sequence[Utterance]) -> Iterator[Sentence]:
