@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow lint bench train clean
+.PHONY: help demo demo-campaign test test-slow lint bench train clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## one whole call in Mandarin and one in English, live in the terminal
 	@$(BIN)/callgate demo --lang zh
 	@$(BIN)/callgate demo --lang en
+
+demo-campaign: $(READY) ## a campaign of 200 simulated borrowers, eight at a time, over real sockets (about half an hour)
+	@$(BIN)/callgate campaign demo --borrowers 200 --parallel 8
 
 test: $(READY) ## the default tests, under ten minutes on two cores
 	@echo "callgate: running the tests"

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, time
 
 from pipecat.frames.frames import EndFrame
 from pipecat.pipeline.pipeline import Pipeline
@@ -13,22 +14,27 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
+from agent import handing_over, tracing
 from agent.answering.stage import ToneWatch
 from agent.archiving import Archivist
 from agent.clock import CallClock
 from agent.desk import CallDesk, PreparedCall
+from agent.dialogue_types import State
+from agent.echo import OwnVoice
 from agent.errors import LineError
 from agent.events import Disposition
 from agent.following import Follow
 from agent.frames import LineClosedFrame
 from agent.gatekeeping import GateKeeper
 from agent.hearing import Hear
+from agent.hearing_words import hotwords
 from agent.live import CallOutcome, News
 from agent.live_hub import LiveEntry, OverheardRecorder
 from agent.speech.stage import Speak
 from agent.supervising import steering
 from agent.telephony.line import Line
 from agent.telephony.stages import LineInput, LineOutput
+from agent.telephony.whisper import Whisper
 from agent.understanding import Understand
 from archive.errors import ArchiveError
 from archive.recorder import Recorder
@@ -40,6 +46,8 @@ log = logging.getLogger(__name__)
 
 CALL_LIMIT = 900.0
 """Seconds after which a call is ended whatever happens: no reminder takes a quarter of an hour."""
+EMOTION_NOTICE = "emotion_disclosure"
+"""Purpose of the line that tells people that emotion is recognised (EU AI Act, art. 50(3))."""
 
 
 @dataclass(slots=True)
@@ -60,10 +68,11 @@ def stages(live: LiveCall) -> list[FrameProcessor]:
     """The way of one call. Words go down this list; what was decided, spoken and noticed comes back up."""
     desk, call, case = live.desk, live.call, live.call.case
     models = desk.models
+    own = OwnVoice()
     return [
         LineInput(live.line, live.clock, live.recorder, silence_limit=desk.settings.carrier_silence),
         ToneWatch(),
-        Hear(models.transcriber, live.clock, call.lang),
+        Hear(models.transcriber, live.clock, call.lang, hotwords=hotwords(case, call.lang), own=own),
         Understand(
             models.understander,
             live.clock,
@@ -71,13 +80,26 @@ def stages(live: LiveCall) -> list[FrameProcessor]:
             time_zone=case.time_zone,
             currency=case.currency,
             amount_due=case.amount_due,
+            voice=lambda: voice_allowed(live),
         ),
         live.archivist,
         live.follow,
         GateKeeper(models.gate, call.script),
         Speak(desk.cache, desk.style),
-        LineOutput(live.line, live.clock, live.recorder),
+        LineOutput(live.line, live.clock, live.recorder, own),
     ]
+
+
+def voice_allowed(live: LiveCall) -> bool:
+    """Whether the sound of the borrower's voice may be read for emotion now: where the policy asks that people are
+    told of it, only once they were."""
+    settings, gate, call = live.desk.settings, live.desk.models.gate, live.call
+    if not settings.voice_emotion:
+        return False
+    if EMOTION_NOTICE not in gate.policies.resolve(call.policy, call.lang).disclosures:
+        return True
+    state = live.follow.state
+    return state is not None and EMOTION_NOTICE in state.purposes_done
 
 
 async def run_call(desk: CallDesk, call: PreparedCall, line: Line) -> CallOutcome:
@@ -118,7 +140,7 @@ async def run_call(desk: CallDesk, call: PreparedCall, line: Line) -> CallOutcom
         call.call_id,
         call.lang,
         steer=steering(archive, follow, clock, call.lang, lambda: worker),
-        campaign=call.label or None,
+        campaign=call.about.campaign or call.label or None,
         can_transfer=lambda: call.hand_over is not None,
     )
     recorder = OverheardRecorder(entry, archive.files.recording, clock.now, start=0.0, on_error=on_archive_error)
@@ -139,13 +161,16 @@ async def run_call(desk: CallDesk, call: PreparedCall, line: Line) -> CallOutcom
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(worker)
         limit = loop.call_later(CALL_LIMIT, lambda: loop.create_task(worker.queue_frame(EndFrame())))
-        try:
-            await runner.run()
-        finally:
-            limit.cancel()
-            if not (live.follow.transfer and await _handed_over(live)):
-                await line.hang_up("call ended")
-        return await asyncio.to_thread(_settle, live)
+        with tracing.call(call.lang, call.script.id) as span:
+            try:
+                await runner.run()
+            finally:
+                limit.cancel()
+                if not (live.follow.transfer and await _handed_over(live)):
+                    await line.hang_up("call ended")
+            outcome = await asyncio.to_thread(_settle, live)
+            span.set_attribute("callgate.disposition", outcome.disposition)
+        return outcome
     finally:
         desk.hub.over(entry)
         recorder.close()
@@ -171,7 +196,7 @@ async def _handed_over(live: LiveCall) -> bool:
     if hand_over is None or live.follow.closed is not None:
         return False
     try:
-        await hand_over()
+        await hand_over(await _whisper(live))
     except LineError as e:
         log.error("call %s: the hand-over failed: %s", live.call.call_id, e)
         live.archive.event("transfer_failed", reason=type(e).__name__)
@@ -179,6 +204,27 @@ async def _handed_over(live: LiveCall) -> bool:
         return False
     live.archive.event("transferred")
     return True
+
+
+async def _whisper(live: LiveCall) -> Whisper | None:
+    """What the human is told before the person joins them, approved and archived like every line."""
+    follow, call, desk = live.follow, live.call, live.desk
+    if follow.state is None or follow.transfer is None:
+        return None
+    line, verdicts = handing_over.approved(
+        desk.models.gate, call.case, follow.state, follow.transfer, follow.promise, call.today.date(),
+        key=call.whisper_key,
+    )  # fmt: skip
+    for proposed, verdict in verdicts:
+        live.archive.verdict(verdict, proposed)
+    if line is None or line.line_id != handing_over.SUMMARY:
+        live.archive.flag("whisper refused", "medium")
+    if line is None:
+        return None
+    said = await handing_over.whisper(line, desk.cache, desk.style)
+    if said is not None:
+        live.archive.event("whispered", line=line.line_id)
+    return said
 
 
 def _settle(live: LiveCall) -> CallOutcome:
@@ -211,7 +257,18 @@ def _settle(live: LiveCall) -> CallOutcome:
         archive.files.transcript_json,
         duration,
         error,
+        callback_of(follow.state),
+        tuple(follow.restrictions),
+        follow.state is not None and follow.state.party == "borrower",
     )
     if live.call.listener is not None:
         live.call.listener(News("ended", duration, text=disposition))
     return outcome
+
+
+def callback_of(state: State | None) -> tuple[date | None, time | None] | None:
+    """When the person asked to be called again, by their own clock, as far as they said it."""
+    if state is None or (state.callback_date is None and state.callback_time is None):
+        return None
+    day, clock = state.callback_date, state.callback_time
+    return date.fromisoformat(day) if day else None, time.fromisoformat(clock) if clock else None

@@ -1,7 +1,7 @@
 """Campaigns' calls through the agent: makes a reserved call ready, and carries its outcome back to the ledger.
 
-``campaigns`` decides whom to call and when; this module knows the call desk. The simulated carrier is the first
-provider; a hosted carrier is wrapped by ``HostedProvider``.
+``campaigns`` decides whom to call and when; this module knows the call desk. Here is the simulated carrier; real ones
+are in ``agent.campaigning_carriers``.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from pathlib import Path
 from typing import Any
 
 from agent.case import CaseFile
-from agent.desk import CallAbout, CallDesk, PreparedCall, stage_of
+from agent.desk import CallAbout, CallDesk, Callee, CallRefused, PreparedCall, stage_of
+from agent.dialing import result_of
 from agent.errors import CallgateError
 from agent.live import CallOutcome
 from archive.database import DatabaseError
 from campaigns.cases import case_of
 from campaigns.config import CampaignConfig
-from campaigns.errors import PlaceRefused
+from campaigns.errors import NotPrepared, PlaceRefused
 from campaigns.ledger import Reservation
 from campaigns.messages import NotSent, TextDesk
+from campaigns.models import Attempt
 from campaigns.provider import Absent, DialOrder, Found, Lookup
+from campaigns.rules import contact_person, fetch_cases
 from campaigns.settling import CallResult, Settling
 
 log = logging.getLogger(__name__)
@@ -56,21 +59,31 @@ class CampaignCalls:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def prepare(self, reservation: Reservation) -> None:
-        """Load the case and the script, judge and render every line. Raises what ``CallDesk.prepare`` raises."""
+        """Load the case and the script, judge and render every line.
+
+        Raises ``NotPrepared`` where a contact rule stands against it by now, else what ``CallDesk.prepare`` raises.
+        """
         now = self.clock()
         case = await asyncio.to_thread(case_of, self.desk.database, reservation.debt_id, now)
-        call = await self.desk.prepare(
-            case,
-            reservation.lang,
-            at=now,
-            script_id=self.config.script,
-            about=CallAbout(
-                self.config.name,
-                case_id=f"debt-{reservation.debt_id}",
-                stage=stage_of(case.days_past_due),
-            ),
-        )
+        callee = await asyncio.to_thread(self._callee, reservation, now)
+        about = CallAbout(
+            self.config.name, case_id=f"debt-{reservation.debt_id}", person_id=f"person-{callee.person.person_id}",
+            stage=stage_of(case.days_past_due),
+        )  # fmt: skip
+        try:
+            call = await self.desk.prepare(
+                case, reservation.lang, at=now, script_id=self.config.script, about=about, callee=callee
+            )
+        except CallRefused as e:
+            raise NotPrepared(str(e)) from e
         self._calls[reservation.attempt_id] = call
+
+    def _callee(self, reservation: Reservation, now: datetime) -> Callee:
+        """The person and their history, as the ledger judges them when it dials."""
+        with self.desk.database.read() as session:
+            attempt = session.get_one(Attempt, reservation.attempt_id)
+            (case,) = fetch_cases(session, [reservation.contact_id], now, attempt=attempt)
+            return Callee(contact_person(case), case.history, self.config.policy(reservation.lang))
 
     def call(self, attempt_id: str) -> PreparedCall | None:
         return self._calls.get(attempt_id)
@@ -82,8 +95,8 @@ class CampaignCalls:
 
     async def answered(self, attempt_id: str, outcome: CallOutcome) -> None:
         """Enter what the conversation came to, and send what the campaign sends after it."""
-        result = CallResult(outcome.disposition, outcome.call_id, outcome.promise)
-        await _written(lambda: self.settling.settle(attempt_id, result))
+        result = result_of(outcome)
+        await written(lambda: self.settling.settle(attempt_id, result))
         if self._on_outcome is not None:
             self._on_outcome(outcome.disposition)
         if self._texts is not None and outcome.promise is not None and outcome.disposition == "promise_to_pay":
@@ -93,9 +106,16 @@ class CampaignCalls:
                 log.warning("attempt %s: no confirmation was sent: %s", attempt_id, sent.reason)
 
     async def unanswered(self, attempt_id: str, outcome: str) -> None:
-        await _written(lambda: self.settling.progress("ended", attempt_id=attempt_id, outcome=outcome))
+        await written(lambda: self.settling.progress("ended", attempt_id=attempt_id, outcome=outcome))
         if self._on_outcome is not None:
             self._on_outcome(outcome)
+
+    async def lost(self, attempt_id: str) -> None:
+        """Answered, and then broken off on our side: the person may have heard anything."""
+        await written(lambda: self.settling.progress("ended", attempt_id=attempt_id))
+        await written(lambda: self.settling.settle(attempt_id, CallResult("failed")))
+        if self._on_outcome is not None:
+            self._on_outcome("failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +171,7 @@ class SimulatedCarrier:
         answered = False
         try:
             self._known[attempt_id] = Found(call_id, "ringing")
-            await _written(lambda: self._settling.progress("ringing", attempt_id=attempt_id, provider_call_id=call_id))
+            await written(lambda: self._settling.progress("ringing", attempt_id=attempt_id, provider_call_id=call_id))
             if behaviour.answers == "no_answer":
                 await asyncio.sleep(min(order.ring_seconds, behaviour.ring * 3))
             else:
@@ -161,25 +181,27 @@ class SimulatedCarrier:
                 return
             answered = True
             self._known[attempt_id] = Found(call_id, "answered")
-            await _written(lambda: self._settling.progress("answered", attempt_id=attempt_id))
+            await written(lambda: self._settling.progress("answered", attempt_id=attempt_id))
             outcome = await self._talk(call, behaviour, order)
         except asyncio.CancelledError:
             self._calls.over(attempt_id)
-            await self._ended(order, call_id, "failed" if answered else "canceled")
+            await self._lost(order, call_id) if answered else await self._ended(order, call_id, "canceled")
             return
         except (CallgateError, OSError, TimeoutError) as e:
             log.error("attempt %s: the simulated call broke: %s", attempt_id, _words(e))
-            await self._ended(order, call_id, "failed")
+            await self._lost(order, call_id)
             return
         self._known[attempt_id] = Found(call_id, "ended")
-        await _written(lambda: self._settling.progress("ended", attempt_id=attempt_id))
+        await written(lambda: self._settling.progress("ended", attempt_id=attempt_id))
         await self._calls.answered(attempt_id, outcome)
 
     async def _ended(self, order: DialOrder, call_id: str, outcome: str) -> None:
         self._known[order.attempt_id] = Found(call_id, "ended", outcome)
         await self._calls.unanswered(order.attempt_id, outcome)
-        if outcome == "failed":  # answered, and then lost: not an outcome of the network
-            await _written(lambda: self._settling.settle(order.attempt_id, CallResult("failed")))
+
+    async def _lost(self, order: DialOrder, call_id: str) -> None:
+        self._known[order.attempt_id] = Found(call_id, "ended")
+        await self._calls.lost(order.attempt_id)
 
     async def _talk(self, call: PreparedCall, behaviour: Behaviour, order: DialOrder) -> CallOutcome:
         with tempfile.TemporaryDirectory(prefix="callgate-borrower-") as folder:
@@ -224,7 +246,7 @@ def _words(error: Exception) -> str:
     return str(error) if isinstance(error, CallgateError) else type(error).__name__
 
 
-async def _written(write: Callable[[], object], tries: int = 6) -> None:
+async def written(write: Callable[[], object], tries: int = 6) -> None:
     """Enter into the ledger what is known, through a short outage of its database."""
     pause = 0.2
     for attempt in range(tries):

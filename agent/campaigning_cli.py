@@ -1,4 +1,4 @@
-"""``callgate campaign run`` and ``demo``: the commands that place calls."""
+"""``callgate campaign run``, ``demo`` and ``deliver``: the commands that place calls and send their news."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from campaigns.cli import Home, Json, app, console, failing, refuse, status_table
+from campaigns.cli import Home, Json, app, console, failing, opened, refuse, status_table
 
 if TYPE_CHECKING:
+    from agent.settings import Settings
     from campaigns.config import CampaignConfig
     from campaigns.dialer import Pace
 
 __all__ = ["app"]
+
+CARRIERS = ("asterisk", "twilio", "telnyx", "plivo", "simulated")
 
 
 @app.command()
@@ -28,38 +32,83 @@ def run(
     config: Annotated[Path, typer.Argument(help="The campaign's YAML file.")],
     agents: Annotated[int, typer.Option(min=1, max=500, help="Calls at a time in this process.")] = 8,
     wait: Annotated[float, typer.Option(min=0, help="Go on if the next contact is due within so many minutes.")] = 0.0,
-    provider: Annotated[str, typer.Option(help="Who places the calls: simulated.")] = "simulated",
+    carrier: Annotated[
+        str | None,
+        typer.Option(help="asterisk, twilio, telnyx, plivo or simulated. Default: CALLGATE_CARRIER, else simulated."),
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(help="host:port for a carrier's webhooks and sockets (default CALLGATE_LISTEN)."),
+    ] = None,
+    public_url: Annotated[
+        str | None, typer.Option(help="Public https address of --listen (default CALLGATE_PUBLIC_URL).")
+    ] = None,
     home: Home = None,
     json_: Json = False,
 ) -> None:
-    """Run a campaign until nothing is due, it is stopped, or Ctrl-C: once to finish its calls, twice to hang up."""
+    """Run a campaign until nothing is due, it is stopped, or Ctrl-C: once to finish its calls, twice to hang up.
+
+    Its calls stand on the Live page of a `callgate serve` with the same home folder.
+    """
     from campaigns.config import load_config
 
-    if provider != "simulated":
-        refuse(f"no provider {provider!r}; there is: simulated")
     with _errors():
-        settings = load_config(config)
-        status = asyncio.run(_run(settings, agents, timedelta(minutes=wait), home, quiet=json_))
+        campaign = load_config(config)
+        settings = _settings(home, carrier, listen, public_url, campaign)
+        if settings.carrier is None and carrier is None:
+            typer.echo("callgate: CALLGATE_CARRIER is not set: simulated people answer", err=True)
+        status = asyncio.run(_run(campaign, settings, agents, timedelta(minutes=wait), quiet=json_))
     typer.echo(json.dumps(status.as_json(), ensure_ascii=False)) if json_ else console().print(status_table(status))
     raise typer.Exit(1 if status.unknown else 0)
 
 
-async def _run(config: CampaignConfig, agents: int, wait: timedelta, home: Path | None, *, quiet: bool) -> Any:
-    from agent.campaigning import Behaviour
-    from agent.campaigning_run import campaign_run
+def _settings(
+    home: Path | None, carrier: str | None, listen: str | None, public_url: str | None, campaign: CampaignConfig
+) -> Settings:
+    """The environment's settings with the command's options over them. Raises ``ConfigurationError``."""
     from agent.settings import load_settings
-    from campaigns.status import status
 
     settings = load_settings()
+    if carrier not in (None, *CARRIERS):
+        refuse(f"--carrier must be one of {', '.join(CARRIERS)}, not {carrier!r}")
+    changes: dict[str, Any] = {"listen": listen, "public_url": public_url, "home": home}
+    changes = {name: value for name, value in changes.items() if value is not None}
     if home is not None:
-        settings = settings.model_copy(update={"home": home, "database_url": None})
+        changes["database_url"] = None
+    if carrier is not None:
+        changes["carrier"] = None if carrier == "simulated" else carrier
+    if settings.caller_id is None:  # every call of a campaign shows one of the campaign's own
+        changes["caller_id"] = campaign.caller_ids.get("default") or next(iter(campaign.caller_ids.values()))
+    return settings.model_copy(update=changes)
+
+
+async def _run(config: CampaignConfig, settings: Settings, agents: int, wait: timedelta, *, quiet: bool) -> Any:
+    from agent.campaigning import Behaviour
+    from agent.campaigning_run import campaign_run
+    from campaigns.status import status
+
     async with campaign_run(settings, config, agents=agents, clock=lambda: datetime.now(UTC)) as running:
-        carrier = running.simulated(lambda order: Behaviour(seed=order.contact_id))
+        provider = running.provider(lambda order: Behaviour(seed=order.contact_id))
         with PaceLine(quiet=quiet) as line:
-            dialer = running.dialer(carrier, wait_for_due=wait, on_pace=line)
+            dialer = running.dialer(provider, wait_for_due=wait, on_pace=line)
             await until_interrupted(dialer.run(), running.stop)
-            await carrier.drained()
+            await provider.drained()
         return status(running.database, config.name, running.clock())
+
+
+@app.command()
+def deliver(home: Home = None, json_: Json = False) -> None:
+    """Deliver the webhooks that are due, of all campaigns, as a running campaign and `callgate serve` do by themselves.
+
+    Exit 1 if any could not be delivered.
+    """
+    from campaigns.outbox import Outbox, secret_from
+
+    with failing(), opened(home) as database:
+        done = asyncio.run(Outbox(database, secret_from(), lambda: datetime.now(UTC)).drain())
+    counts = asdict(done)
+    typer.echo(json.dumps(counts) if json_ else ", ".join(f"{n} {what}" for what, n in counts.items()))
+    raise typer.Exit(1 if done.failed or done.dead else 0)
 
 
 @app.command()

@@ -143,9 +143,9 @@ async def run_demo(
             imported.update(town.move_in(database, folder, clock(), refused))
             say(f"imported: {_counts(imported)}; refused rows: {'; '.join(refused) or 'none'}")
 
-        settings = load_settings().model_copy(update={"home": folder, "database_url": None})
+        settings = load_settings().model_copy(update={"home": folder, "database_url": None, "carrier": None})
         async with campaign_run(settings, config, agents=at_once, clock=clock, before=fill) as running:
-            carrier = running.simulated(town.behaviour)
+            carrier = running.provider(town.behaviour)
             await running.dialer(carrier, on_pace=on_pace).run()
             await carrier.drained()
             state = status(running.database, NAME, clock())

@@ -10,20 +10,29 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import sqlalchemy as sa
+
 from agent.campaigning import Behaviour, CampaignCalls, SimulatedCarrier
+from agent.campaigning_carriers import CampaignBoard, CarrierProvider
+from agent.campaigning_live import LiveEverywhere, everywhere, published
+from agent.carriers import Exchange, check_carrier, connected
 from agent.demo import serving
 from agent.desk import CallDesk
-from agent.models import load_models
+from agent.errors import ConfigurationError
+from agent.models import Models, load_models
 from agent.settings import Settings
 from archive.database import Database, DatabaseError
 from archive.layout import Layout
 from campaigns.config import CampaignConfig
 from campaigns.dialer import Dialer, Pace
-from campaigns.ledger import Ledger
+from campaigns.errors import ConfigError
+from campaigns.ledger import Ledger, utc_now
 from campaigns.messages import FileMessenger, TextDesk
-from campaigns.outbox import Outbox, secret_from
+from campaigns.models import Attempt, Campaign, Contact
+from campaigns.outbox import SECRET_VARIABLE, Outbox, secret_from
 from campaigns.planning import set_up, stop
 from campaigns.provider import DialOrder, Messenger, Provider
+from campaigns.rules import ContactRules
 from campaigns.settling import Settling
 from campaigns.store import attach
 
@@ -33,7 +42,7 @@ DELIVER_EVERY = 2.0
 
 @dataclass(slots=True)
 class CampaignRun:
-    """A campaign that is set up and ready to dial in this process."""
+    """A campaign that is set up and ready to dial in this process. ``exchange`` is its carrier, ``None``: simulated."""
 
     database: Database
     desk: CallDesk
@@ -43,10 +52,14 @@ class CampaignRun:
     config: CampaignConfig
     campaign_id: int
     agents: int
-    base_url: str
     clock: Callable[[], datetime]
+    base_url: str = ""
+    exchange: Exchange | None = None
 
-    def simulated(self, town: Callable[[DialOrder], Behaviour]) -> SimulatedCarrier:
+    def provider(self, town: Callable[[DialOrder], Behaviour]) -> CarrierProvider | SimulatedCarrier:
+        """Who places the calls; ``town`` says how the simulated borrowers behave."""
+        if self.exchange is not None:
+            return CarrierProvider(self.exchange, self.calls, self.ledger, self.settling)
         return SimulatedCarrier(self.base_url, self.calls, self.settling, town)
 
     def dialer(
@@ -75,49 +88,100 @@ async def campaign_run(
     messenger: Messenger | None = None,
     on_outcome: Callable[[str], None] | None = None,
     before: Callable[[Database], None] | None = None,
+    models: Models | None = None,
 ) -> AsyncIterator[CampaignRun]:
     """Open everything, set the campaign running, deliver its webhooks beside; close everything.
 
-    ``before`` may fill the database first. Raises ``ConfigError``, ``ConfigurationError``, ``ArchiveError``.
+    The carrier is that of ``settings``, the simulated one where none is set. ``before`` may fill the database first;
+    ``models`` are loaded where they are not given. Raises ``ConfigError``, ``ConfigurationError``, ``ArchiveError``.
     """
     secret = secret_from() if config.webhooks is not None else None
-    models = await asyncio.to_thread(load_models, settings)
-    desk = CallDesk(settings.model_copy(update={"max_calls": max(settings.max_calls, agents)}), models)
-    try:
+    if settings.carrier is not None:
+        check_carrier(settings)
+    if models is None:
+        models = await asyncio.to_thread(load_models, settings)
+    async with contextlib.AsyncExitStack() as stack:
+        desk = CallDesk(settings.model_copy(update={"max_calls": max(settings.max_calls, agents)}), models)
+        stack.callback(desk.close)
         database = attach(desk.database)
         if before is not None:
             await asyncio.to_thread(before, database)
-        ledger = Ledger(database, _worker(), clock=clock)
+        rules = ContactRules(models.gate.policies)
+        ledger = Ledger(database, _worker(), clock=clock, rules=rules)
         settling = Settling(database, clock)
+        await asyncio.to_thread(_unmixed, database, config.name, settings.carrier)
+        base_url, exchange = "", None
+        if settings.carrier is None:
+            base_url = await stack.enter_async_context(serving(desk))
+        else:
+            board = CampaignBoard(database, settling, settings.carrier)
+            exchange = await stack.enter_async_context(connected(desk, board))
+        await stack.enter_async_context(published(desk.hub, settings.home))
         texts = None
         if config.messages.promise_confirmation or config.messages.payment_link or config.messages.reminder:
             sends = messenger or FileMessenger(Layout(settings.home).home / "messages.jsonl")
-            texts = TextDesk(database, models.gate, sends, clock)
+            texts = TextDesk(database, models.gate, sends, clock, rules)
             await asyncio.to_thread(texts.reap)
         calls = CampaignCalls(desk, settling, config, clock, texts=texts, on_outcome=on_outcome)
         campaign_id = await asyncio.to_thread(set_up, database, config, clock(), start=True)
         if texts is not None and config.messages.reminder:
             await texts.remind(campaign_id, config)
-        async with serving(desk) as base_url:
-            delivering = None
-            if secret is not None:
-                delivering = asyncio.create_task(_deliver(Outbox(database, secret, clock)))
-            try:
-                yield CampaignRun(database, desk, calls, ledger, settling, config, campaign_id, agents, base_url, clock)
-            finally:
-                if delivering is not None:
-                    delivering.cancel()
-                    await asyncio.gather(delivering, return_exceptions=True)
-                    with contextlib.suppress(DatabaseError):
-                        await Outbox(database, secret or b"", clock).deliver()
+        if secret is not None:
+            await stack.enter_async_context(delivering(Outbox(database, secret, clock)))
+        yield CampaignRun(
+            database, desk, calls, ledger, settling, config, campaign_id, agents, clock, base_url, exchange
+        )
+
+
+def _unmixed(database: Database, name: str, carrier: str | None) -> None:
+    """A campaign is simulated or real: promises of simulated people must never stand among those of real ones."""
+    wanted = (
+        sa.select(Attempt.provider)
+        .join(Contact, Contact.id == Attempt.contact_id)
+        .join(Campaign, Campaign.id == Contact.campaign_id)
+        .where(Campaign.name == name, Attempt.dialing_at.is_not(None))
+        .distinct()
+    )
+    with database.read() as session:
+        before = set(session.scalars(wanted))
+    if carrier is None and before - {SimulatedCarrier.name}:
+        raise ConfigError(f"campaign {name} has called real people: simulated ones are not mixed with them")
+    if carrier is not None and SimulatedCarrier.name in before:
+        raise ConfigError(f"campaign {name} has called simulated people: give the real one another name")
+
+
+@contextlib.asynccontextmanager
+async def delivering(outbox: Outbox) -> AsyncIterator[None]:
+    """Deliver what is due every few seconds; at the end once more all that is due."""
+    task = asyncio.create_task(_deliver(outbox))
+    try:
+        yield
     finally:
-        desk.close()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        with contextlib.suppress(DatabaseError):
+            await outbox.drain()
+
+
+@contextlib.asynccontextmanager
+async def beside(desk: CallDesk) -> AsyncIterator[LiveEverywhere]:
+    """What `callgate serve` does for campaigns that other processes run: shows their live calls with its own, and
+    delivers webhooks that nobody else delivers any more, if it has their secret. Raises ``ConfigurationError``."""
+    async with contextlib.AsyncExitStack() as stack:
+        if os.environ.get(SECRET_VARIABLE):
+            try:
+                secret = secret_from()
+            except ConfigError as e:
+                raise ConfigurationError(str(e)) from e
+            await asyncio.to_thread(attach, desk.database)
+            await stack.enter_async_context(delivering(Outbox(desk.database, secret, utc_now)))
+        yield await stack.enter_async_context(everywhere(desk.hub, desk.settings.home))
 
 
 async def _deliver(outbox: Outbox) -> None:
     while True:
         try:
-            await outbox.deliver()
+            await outbox.drain()
         except DatabaseError as e:
             log.error("webhooks wait for the database: %s", e)
         await asyncio.sleep(DELIVER_EVERY)

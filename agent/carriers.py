@@ -6,26 +6,39 @@ import asyncio
 import contextlib
 import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from agent.desk import CallDesk, PreparedCall
-from agent.dialing import StatusBoard, place_hosted, place_on_pbx
+from agent.desk import CallDesk, CallRefused, PreparedCall
+from agent.dialing import NETWORK_OUTCOMES, OnPlaced, StatusBoard, place_hosted, place_on_pbx, result_of
 from agent.errors import ConfigurationError
 from agent.live import CallOutcome
 from agent.server import MAX_MESSAGE, media_app
 from agent.settings import Settings
 from agent.telephony.asterisk import Ari, AsteriskCarrier
 from agent.telephony.asterisk.audiosocket import AudioSocketServer
-from agent.telephony.carrier import Carrier, DialRequest, HostedCarrier, Progress
+from agent.telephony.carrier import Carrier, DialFailed, DialRequest, DialStatus, HostedCarrier, Progress
 from agent.telephony.plivo import PlivoCarrier
 from agent.telephony.telnyx import TelnyxCarrier
 from agent.telephony.twilio import TwilioCarrier
 from agent.telephony.webhooks import webhook_routes
+from campaigns.settling import CallResult
+from campaigns.single import SingleDials
+from campaigns.store import attach
+from compliance_checks.policy import DEFAULT_POLICY
+
+TOKEN_SLACK = 110.0
+"""Seconds beyond the ring time for which a call's media token is good."""
+_SECRETS: Mapping[str, tuple[str, ...]] = {
+    "twilio": ("twilio_account_sid", "twilio_auth_token"),
+    "telnyx": ("telnyx_api_key", "telnyx_connection_id", "telnyx_public_key"),
+    "plivo": ("plivo_auth_id", "plivo_auth_token"),
+}
+"""The settings by which a provider knows us, and we it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +50,72 @@ class Exchange:
     board: StatusBoard
     transfer_to: str | None
 
-    async def call(
-        self, call: PreparedCall, to: str, *, attempt_id: str | None = None, progress: Progress | None = None
-    ) -> CallOutcome:
-        """Dial ``to`` and have the conversation. Raises ``DialFailed``, ``DialUnknown``, other ``CallgateError``."""
-        attempt = attempt_id or str(uuid.uuid4())
-        caller_id = self.desk.settings.caller_id
+    async def call(self, call: PreparedCall, to: str, *, progress: Progress | None = None) -> CallOutcome:
+        """Dial ``to`` for a call of its own, judged and entered in the frequency ledger in one transaction.
+
+        Raises ``CallRefused`` naming the contact rule, ``DialFailed``, ``DialUnknown``, other ``CallgateError``.
+        """
+        attempt = str(uuid.uuid4())
         try:
-            if isinstance(self.carrier, AsteriskCarrier):
-                request = DialRequest(attempt, to, caller_id)
-                return await place_on_pbx(
-                    self.desk, call, self.carrier, request, transfer_to=self.transfer_to, progress=progress
-                )
-            path = self.desk.expect(call, 150.0, carrier=self.carrier.name)
-            request = DialRequest(attempt, to, caller_id, media_path=path)
+            DialRequest(attempt, to, self.desk.settings.caller_id)
         except ValueError as e:
             raise ConfigurationError(str(e)) from e
+        await asyncio.to_thread(attach, self.desk.database)
+        ledger = SingleDials(self.desk.database, self.desk.models.gate.policies)
+        policy = call.policy or DEFAULT_POLICY[call.lang]
+        refusal = await asyncio.to_thread(ledger.dial, attempt, to, call.case.time_zone, call.lang, policy)
+        if refusal is not None:
+            raise CallRefused(refusal)
+        result = CallResult("failed")  # answered, as far as anybody knows: what protects the person most
+        try:
+            outcome = await self.place(call, to, attempt, progress=progress)
+            result = result_of(outcome)
+        except DialFailed as e:
+            result = CallResult(NETWORK_OUTCOMES[e.reason])
+            raise
+        finally:
+            await asyncio.to_thread(ledger.settle, attempt, result)
+        return outcome
+
+    async def place(
+        self,
+        call: PreparedCall,
+        to: str,
+        attempt_id: str,
+        *,
+        caller_id: str | None = None,
+        ring_timeout: float = 40.0,
+        progress: Progress | None = None,
+        on_placed: OnPlaced | None = None,
+    ) -> CallOutcome:
+        """Dial for an attempt that is in the ledger already, and have the conversation. See ``agent.dialing``."""
+        caller = caller_id or self.desk.settings.caller_id
+        if isinstance(self.carrier, AsteriskCarrier):
+            request = DialRequest(attempt_id, to, caller, ring_timeout)
+            return await place_on_pbx(
+                self.desk, call, self.carrier, request, transfer_to=self.transfer_to, progress=progress,
+                on_placed=on_placed,
+            )  # fmt: skip
+        path = self.desk.expect(call, ring_timeout + TOKEN_SLACK, carrier=self.carrier.name)
+        request = DialRequest(attempt_id, to, caller, ring_timeout, media_path=path)
         hosted: HostedCarrier = self.carrier  # type: ignore[assignment]
         return await place_hosted(
-            self.desk, call, hosted, request, self.board, transfer_to=self.transfer_to, progress=progress
-        )
+            self.desk, call, hosted, request, self.board, transfer_to=self.transfer_to, progress=progress,
+            on_placed=on_placed,
+        )  # fmt: skip
+
+    async def status(self, attempt_id: str, provider_id: str | None) -> DialStatus:
+        """What the carrier says of an attempt now; ``unknown`` where it cannot tell. Raises ``LineError``."""
+        if isinstance(self.carrier, AsteriskCarrier):
+            return await self.carrier.status(attempt_id)
+        return await self.carrier.status(provider_id) if provider_id is not None else DialStatus("unknown")
+
+    async def hang_up(self, attempt_id: str, provider_id: str | None) -> None:
+        """End an attempt, whatever its state. Raises ``LineError`` where the carrier cannot be asked."""
+        if isinstance(self.carrier, AsteriskCarrier):
+            await self.carrier.hang_up(attempt_id)
+        elif provider_id is not None:
+            await self.carrier.hang_up(provider_id)
 
 
 def need(settings: Settings, *names: str) -> list[str]:
@@ -112,13 +171,34 @@ def carrier_app(desk: CallDesk, board: StatusBoard) -> FastAPI:
     return app
 
 
-@contextlib.asynccontextmanager
-async def connected(desk: CallDesk) -> AsyncIterator[Exchange]:
-    """The carrier of the settings, connected; hosted ones with our server running. Raises ``CallgateError``."""
-    settings = desk.settings
-    board = StatusBoard()
+def check_carrier(settings: Settings) -> None:
+    """Whether the settings name a carrier and all that it needs. Raises ``ConfigurationError`` naming what is missing.
+
+    Asks before models are loaded and anybody is connected.
+    """
     if settings.carrier is None:
         raise ConfigurationError("CALLGATE_CARRIER is not set: asterisk, twilio, telnyx or plivo (docs/lines)")
+    if settings.carrier == "asterisk":
+        need(settings, "asterisk_password")
+        if "{to}" not in settings.asterisk_endpoint:
+            raise ConfigurationError("CALLGATE_ASTERISK_ENDPOINT: the Asterisk endpoint must contain {to}")
+        return
+    (public,) = need(settings, "public_url")
+    if not public.startswith("https://"):
+        raise ConfigurationError("CALLGATE_PUBLIC_URL must begin with https://")
+    need(settings, "caller_id", *_SECRETS[settings.carrier])
+    address(settings.listen, "CALLGATE_LISTEN")
+
+
+@contextlib.asynccontextmanager
+async def connected(desk: CallDesk, board: StatusBoard | None = None) -> AsyncIterator[Exchange]:
+    """The carrier of the settings, connected; hosted ones with our server running. Raises ``CallgateError``.
+
+    ``board`` takes the carriers' webhooks: one that knows more than the calls of this process, where there is one.
+    """
+    settings = desk.settings
+    board = board or StatusBoard()
+    check_carrier(settings)
     if settings.carrier == "asterisk":
         async with _asterisk(settings) as pbx:
             yield Exchange(desk, pbx, board, settings.transfer_to)
@@ -155,17 +235,14 @@ async def _asterisk(settings: Settings) -> AsyncIterator[AsteriskCarrier]:
 
 
 def _hosted(settings: Settings) -> TwilioCarrier | TelnyxCarrier | PlivoCarrier:
-    (public,) = need(settings, "public_url")
-    if not public.startswith("https://"):
-        raise ConfigurationError("CALLGATE_PUBLIC_URL must begin with https://")
-    (caller_id,) = need(settings, "caller_id")
+    public, caller_id = need(settings, "public_url", "caller_id")
     if settings.carrier == "twilio":
-        sid, token = need(settings, "twilio_account_sid", "twilio_auth_token")
+        sid, token = need(settings, *_SECRETS["twilio"])
         return TwilioCarrier(sid, token, caller_id, public)
     if settings.carrier == "telnyx":
-        key, connection, _ = need(settings, "telnyx_api_key", "telnyx_connection_id", "telnyx_public_key")
+        key, connection, _ = need(settings, *_SECRETS["telnyx"])
         return TelnyxCarrier(key, connection, caller_id, public)
-    auth_id, token = need(settings, "plivo_auth_id", "plivo_auth_token")
+    auth_id, token = need(settings, *_SECRETS["plivo"])
     return PlivoCarrier(auth_id, token, caller_id, public)
 
 

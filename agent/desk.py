@@ -25,11 +25,12 @@ from agent.settings import Settings
 from agent.speech.cache import PromptCache
 from agent.speech.speaker import EspeakSpeaker, VoiceStyle
 from agent.telephony.tokens import TokenIssuer
+from agent.telephony.whisper import Whisper
 from archive.database import Database, open_database
 from archive.layout import Layout, private_folder
 from archive.recovery import recover
 from compliance_checks.approved import ApprovedLine
-from compliance_checks.contact import may_call
+from compliance_checks.contact import ContactPerson, ContactRecord, may_dial
 from scripts.loader import load_script
 from scripts.schema import MANDATORY, Script
 
@@ -48,6 +49,18 @@ class CallAbout:
     case_id: str | None = None
     person_id: str | None = None
     stage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """Whom the contact rules judge: the person, and what happened with them before, as the frequency ledger has it.
+
+    ``policy`` is the campaign's; ``None``: the script's.
+    """
+
+    person: ContactPerson
+    history: tuple[ContactRecord, ...] = ()
+    policy: str | None = None
 
 
 def stage_of(days_past_due: int) -> str:
@@ -70,8 +83,11 @@ class PreparedCall:
     label: str
     listener: Callable[[News], None] | None = None
     about: CallAbout = field(default_factory=lambda: CallAbout())
-    hand_over: Callable[[], Awaitable[None]] | None = None
-    """Connects the person to the people's queue; set by whoever placed the call, if the carrier can."""
+    hand_over: Callable[[Whisper | None], Awaitable[None]] | None = None
+    """Connects the person to the people's queue, where a human hears the whisper first; set by whoever placed the
+    call, if the carrier can."""
+    whisper_key: str = ""
+    """What that human presses to take the person, where the carrier wants it."""
     claimed: bool = False
     outcome: asyncio.Future[CallOutcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -113,15 +129,23 @@ class CallDesk:
         label: str = "",
         listener: Callable[[News], None] | None = None,
         about: CallAbout | None = None,
+        callee: Callee | None = None,
     ) -> PreparedCall:
         """Check that the borrower may be called at ``at`` (aware; now if unset), load the script, render its lines.
+
+        Of a ``callee`` that is not given nothing is known but what the case says. What places a call asks the contact
+        rules again, in the transaction that enters the dial.
 
         Raises ``CallRefused`` naming the contact rule, ``ScriptError`` for a script that may not be used, and
         ``ConfigurationError`` for a script with a line that the gate refuses.
         """
         moment = at or datetime.now(UTC)
         script = load_script(self._script(script_id, lang), lang, moment)
-        verdict = may_call(moment, case.time_zone, script.policy, lang=lang, policies=self.models.gate.policies)
+        known = callee or Callee(ContactPerson("unknown", "unknown", (case.time_zone,), number_key="unknown"))
+        policy = known.policy or script.policy
+        verdict = may_dial(
+            moment, known.person, known.history, policy, lang=lang, policies=self.models.gate.policies
+        )  # fmt: skip
         if verdict.decision != "allow":
             first = verdict.rules[0]
             raise CallRefused(f"{first.id}: {first.explanation.get(lang, first.category)} ({first.clause})")

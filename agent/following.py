@@ -90,6 +90,7 @@ class Follow(FrameProcessor):
         self.closed: LineClosedFrame | None = None
         self.promise: tuple[date, Decimal] | None = None
         self.transfer: str | None = None
+        self.restrictions: list[str] = []
 
     @property
     def state(self) -> d.State | None:
@@ -314,6 +315,7 @@ class Follow(FrameProcessor):
                 self.transfer = action.reason
                 await self._tell(EventFrame("transfer_requested", {"reason": action.reason, "urgent": action.urgent}))
             elif isinstance(action, d.Restrict):
+                self.restrictions.append(action.reason)
                 await self._tell(EventFrame("contact_restricted", {"reason": action.reason}))
             elif isinstance(action, d.Flag):
                 await self._tell(FlagFrame(action.reason, SEVERITY[action.severity]))

@@ -121,6 +121,20 @@ class BargeInFrame(SystemFrame):
 
 
 @dataclass
+class HoldFrame(SystemFrame):
+    """Downstream from hearing: somebody makes a sound while the agent talks. Be silent until it is known what."""
+
+    at: float
+
+
+@dataclass
+class GoOnFrame(SystemFrame):
+    """Downstream from hearing: the sound that held the line was a back-channel, or nobody's. Take up the line again."""
+
+    at: float
+
+
+@dataclass
 class MarkPlayedFrame(SystemFrame):
     """Downstream from the line: the carrier played everything before this mark (``name`` is pipecat's own)."""
 

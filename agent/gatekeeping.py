@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipecat.frames.frames import Frame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from agent import tracing
 from agent.frames import ApprovedFrame, ProposedFrame, VerdictFrame
 from agent.telephony.stages import UNGATED, refuse_ungated
 from compliance_checks.gate import Gate
@@ -23,7 +24,9 @@ class GateKeeper(FrameProcessor):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         if isinstance(frame, ProposedFrame):
-            verdict, line = self._gate.approve(frame.proposed, frame.facts, self._script)
+            with tracing.stage("gate") as span:
+                verdict, line = self._gate.approve(frame.proposed, frame.facts, self._script)
+                span.set_attribute("callgate.decision", verdict.decision)
             await self.push_frame(VerdictFrame(frame.proposed, verdict), FrameDirection.UPSTREAM)
             if line is not None:
                 await self.push_frame(ApprovedFrame(line))

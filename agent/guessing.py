@@ -80,10 +80,11 @@ class Guesser:
         at: float,
         audio: Floats,
         heard: Callable[[Guess, Transcription], Coroutine[Any, Any, None]],
-        decided: Callable[[Guess, float], None],
+        decided: Callable[[Guess, float, bool], Coroutine[Any, Any, None]],
     ) -> Guess:
         """Begin on a pause. ``heard`` is told the text, if it is believed; ``decided`` the silence that ends the turn,
-        by the words and then perhaps by the voice. Neither hears of a guess that was dropped.
+        by the words and then perhaps by the voice, and whether they are believed. Neither hears of a guess that was
+        dropped.
         """
         guess = Guess(at, audio)
         guess.text = self.hear(audio, guess)
@@ -106,7 +107,7 @@ class Guesser:
         guess: Guess,
         text: asyncio.Task[Text],
         heard: Callable[[Guess, Transcription], Coroutine[Any, Any, None]],
-        decided: Callable[[Guess, float], None],
+        decided: Callable[[Guess, float, bool], Coroutine[Any, Any, None]],
     ) -> None:
         result = await text
         if not isinstance(result, Transcription) or guess.dropped:
@@ -115,9 +116,9 @@ class Guesser:
         words = evidence(result.text, result.lang, self.expects) if believed else "open"
         if believed:
             await heard(guess, result)
-        decided(guess, self._policy.patience(words))
+        await decided(guess, self._policy.patience(words), believed)
         if words != "open" or self._model is None or guess.dropped:
             return
         finished = await asyncio.to_thread(lambda model: model().finished(guess.audio, RATE), self._model)
         if not guess.dropped:
-            decided(guess, self._policy.patience(words, finished))
+            await decided(guess, self._policy.patience(words, finished), believed)

@@ -18,20 +18,24 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from agent import smart_turn
 from agent.clock import CallClock
+from agent.echo import Echo, OwnVoice
 from agent.events import Heard, Lang, Span, Word
 from agent.frames import (
     BargeInFrame,
     CallerStartedFrame,
     EventFrame,
     FlagFrame,
+    GoOnFrame,
     GuessFrame,
     HeardFrame,
+    HoldFrame,
     LineStartedFrame,
     ListenFrame,
     NotHeardFrame,
     SpokenFrame,
 )
 from agent.guessing import Failed, Guess, Guesser, Text
+from agent.holding import Holding, Move
 from agent.talking_over import TalkOver
 from asr.endpointing import Endpointer, Event, Pause, SpeechResumed, SpeechStarted, TurnEnded
 from asr.guards import turn_doubt
@@ -51,6 +55,10 @@ STALL = 0.2
 """Seconds without audio in the middle of a turn from which the line counts as silent: packets come in bursts, and
 some trunks send none while nobody speaks."""
 TICK = 0.05
+ECHO_LASTS = 0.5
+"""Seconds after an echo in which words do not interrupt: they may be its beginning, before it was known."""
+ECHO_FROM = 0.3
+"""Speech probability from which a sound is compared with what the agent says."""
 DECODE_LIMIT = 12.0
 """Seconds after a turn's end from which its text is no longer waited for."""
 SHORT = 0.4
@@ -66,7 +74,8 @@ class _Turn:
 
 
 class Hear(FrameProcessor):
-    """Audio frames in; ``HeardFrame``, ``NotHeardFrame``, ``CallerStartedFrame`` and ``BargeInFrame`` out."""
+    """Audio frames in; ``HeardFrame``, ``NotHeardFrame`` and ``CallerStartedFrame`` out; and where somebody talks over
+    the agent, ``HoldFrame``, then ``GoOnFrame`` or ``BargeInFrame``."""
 
     def __init__(
         self,
@@ -77,9 +86,11 @@ class Hear(FrameProcessor):
         hotwords: str | None = None,
         turn_model: Callable[[], TurnModel] | None = smart_turn.shared,
         policy: TurnPolicy | None = None,
+        own: OwnVoice | None = None,
     ) -> None:
         """``lang`` is the script's. ``hotwords``: phrases of this call to expect, for models that take prompts.
-        ``turn_model`` is called in a thread; with ``None`` the words and the clock alone end turns.
+        ``turn_model`` is called in a thread; with ``None`` the words and the clock alone end turns. ``own``: what the
+        agent says, as the line's end plays it; with ``None`` an echo of it counts as somebody who speaks.
         """
         super().__init__(name="hear")
         self._clock = clock
@@ -99,7 +110,11 @@ class Hear(FrameProcessor):
         self._arrived = 0.0  # call time of the last audio
         self._fed = 0
         self._turn_start = 0.0
+        self._echo = Echo(own) if own is not None else None
         self._over = TalkOver()
+        self._holding = Holding()
+        self._echoed_at = -ECHO_LASTS  # stream time of the last echo
+        self._echoed = 0.0  # seconds of echo in this turn
         self._sounding: list[object] = []  # lines begun and not yet reported: the next may begin before the report
         self._guess: Guess | None = None
         self._foreign_turns = 0
@@ -114,6 +129,7 @@ class Hear(FrameProcessor):
         if isinstance(frame, LineStartedFrame):
             self._sounding.append(frame.line)
             self._over.new_line()
+            self._holding.new_line()
         elif isinstance(frame, SpokenFrame):
             self._sounding = [line for line in self._sounding if line is not frame.line]
         elif isinstance(frame, ListenFrame):
@@ -152,7 +168,7 @@ class Hear(FrameProcessor):
         while len(self._pending) >= WINDOW:
             window, self._pending = self._pending[:WINDOW], self._pending[WINDOW:]
             self._keep(window)
-            await self._take(self._endpointer.feed(float(np.squeeze(self._vad.voice_confidence(window.tobytes())))))
+            await self._hear_window(self._speech(window))
 
     async def _watch(self) -> None:
         """A clock of its own: where no audio comes, no frame would ever end the turn."""
@@ -165,7 +181,24 @@ class Hear(FrameProcessor):
             silent = np.zeros(WINDOW, np.int16)
             while self._endpointer.in_turn and self._zero + (self._fed + WINDOW) / RATE <= now:
                 self._keep(silent)
-                await self._take(self._endpointer.feed(0.0))
+                await self._hear_window(0.0)
+
+    def _speech(self, window: Pcm16) -> float:
+        """The probability that somebody else than ourselves speaks in the newest window."""
+        probability = float(np.squeeze(self._vad.voice_confidence(window.tobytes())))
+        if self._echo is not None and probability >= ECHO_FROM:
+            now = self._call_time(self._fed / RATE)
+            if self._echo.is_echo(to_float(self._kept[-RATE:]), now):
+                self._echoed_at, self._echoed = self._fed / RATE, self._echoed + WINDOW / RATE
+                return 0.0
+        return probability
+
+    async def _hear_window(self, probability: float) -> None:
+        await self._take(self._endpointer.feed(probability))
+        now, in_turn = self._fed / RATE, self._endpointer.in_turn
+        await self._move(self._holding.heard(probability, now, in_turn=in_turn, sounding=bool(self._sounding)))
+        if self._sounding and self._endpointer.speaking:
+            await self._notice_talking_over(now)
 
     def _keep(self, window: Pcm16) -> None:
         self._kept = np.concatenate([self._kept, window])
@@ -188,7 +221,7 @@ class Hear(FrameProcessor):
     async def _take(self, events: Iterable[Event]) -> None:
         for event in events:
             if isinstance(event, SpeechStarted):
-                self._turn_start = event.at
+                self._turn_start, self._echoed = event.at, 0.0
                 self._over.began(event.at)
                 await self.push_frame(CallerStartedFrame(self._call_time(event.at)))
             elif isinstance(event, Pause):
@@ -199,7 +232,6 @@ class Hear(FrameProcessor):
                 self._drop_guess()
             else:
                 self._end_turn(event)
-        await self._notice_talking_over()
 
     def _drop_guess(self) -> None:
         guess, self._guess = self._guess, None
@@ -213,14 +245,20 @@ class Hear(FrameProcessor):
         span = Span(self._call_time(self._turn_start), self._call_time(guess.at))
         await self.push_frame(GuessFrame(Heard(text.text, text.lang, span, (), text.confidence), guess.audio))
 
-    def _decided(self, guess: Guess, patience: float) -> None:
+    async def _decided(self, guess: Guess, patience: float, believed: bool) -> None:
         if guess is self._guess:
+            await self._move(self._holding.decided(believed))
             for event in self._endpointer.allow(patience):
                 assert isinstance(event, TurnEnded)
                 self._end_turn(event)
 
     def _end_turn(self, turn: TurnEnded) -> None:
         self._over.ended()
+        if self._echoed > (turn.end - turn.start) / 2:  # it began before it was known as our own
+            self._drop_guess()
+            span = Span(self._call_time(turn.start), self._call_time(turn.end))
+            self.create_task(self.push_frame(NotHeardFrame(span, "no words")))
+            return
         audio = self._cut_out(turn.start, turn.end)
         guess, self._guess = self._guess, None
         if guess is not None and guess.text is not None and abs(guess.at - turn.end) < 0.01:
@@ -233,10 +271,7 @@ class Hear(FrameProcessor):
 
     # talking over the agent --------------------------------------------------------------------------------------
 
-    async def _notice_talking_over(self) -> None:
-        if not self._sounding or not self._endpointer.speaking:
-            return
-        now = self._fed / RATE
+    async def _notice_talking_over(self, now: float) -> None:
         if self._over.meant_at(now):
             await self._barge_in()
         elif self._over.wants_words(now) and not self._guesser.busy:
@@ -248,8 +283,15 @@ class Hear(FrameProcessor):
         if isinstance(text, Transcription) and self._sounding and self._over.meant_by(text):
             await self._barge_in()
 
+    async def _move(self, move: Move | None) -> None:
+        if move is not None:
+            await self.push_frame((HoldFrame if move == "hold" else GoOnFrame)(self._clock.now()))
+
     async def _barge_in(self) -> None:
+        if self._fed / RATE - self._echoed_at < ECHO_LASTS:
+            return
         self._over.told()
+        self._holding.cut()
         await self.push_frame(BargeInFrame(self._clock.now()))
 
     # delivery ----------------------------------------------------------------------------------------------------

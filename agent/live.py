@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -44,7 +44,12 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """How a call ended. ``gaps_ms`` are its response gaps; ``error`` names what went wrong on the line, if it did."""
+    """How a call ended. ``gaps_ms`` are its response gaps; ``error`` names what went wrong on the line, if it did.
+
+    ``callback`` is when the person asked to be called again, by their own clock: day, time, each ``None`` where not
+    said. ``restrictions`` are the reasons, in order, for which contact with them is to stop or be limited.
+    ``verified``: they had shown that they are the borrower.
+    """
 
     call_id: str
     disposition: Disposition
@@ -54,3 +59,6 @@ class CallOutcome:
     transcript: Path
     duration: float
     error: str | None = None
+    callback: tuple[date | None, time | None] | None = None
+    restrictions: tuple[str, ...] = ()
+    verified: bool = False

@@ -9,12 +9,14 @@ import sys
 import uvicorn
 from fastapi import FastAPI
 
+from agent.campaigning_run import beside
 from agent.carriers import carrier_app, listener
 from agent.desk import CallDesk
 from agent.dialing import StatusBoard
 from agent.models import load_models
 from agent.server import MAX_MESSAGE
 from agent.settings import Settings
+from agent.softphone import Softphone
 from archive.tokens import warm_up
 from console.app import create_app
 from console.context import Context
@@ -47,29 +49,33 @@ async def serve(settings: Settings) -> None:
         models = await asyncio.to_thread(load_models, settings)
         await asyncio.to_thread(warm_up)
         desk = CallDesk(settings, models)
+        softphone = Softphone(desk, ice_servers=settings.stun_servers)
         try:
             public = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
-            context = Context(
-                desk.database,
-                settings.home,
-                live=desk.hub,
-                models={"voice": desk.cache.engine},
-                scripts=settings.scripts,
-                packs=settings.packs,
-                secure_cookies=public.startswith("https://"),
-            )
-            link = await asyncio.to_thread(first_link, context, public)
-            sys.stderr.write(f"callgate: console at {public}\n")
-            if link is not None:
-                sys.stderr.write(
-                    f"callgate: nobody can sign in yet; make the first admin here (once, within a day):\n{link}\n"
+            async with beside(desk) as live:
+                context = Context(
+                    desk.database,
+                    settings.home,
+                    live=live,
+                    models={"voice": desk.cache.engine},
+                    scripts=settings.scripts,
+                    packs=settings.packs,
+                    secure_cookies=public.startswith("https://"),
+                    softphone=softphone,
                 )
-            config = uvicorn.Config(
-                application(desk, context), log_config=None, access_log=False, ws="websockets-sansio",
-                ws_max_size=MAX_MESSAGE, lifespan="off", timeout_graceful_shutdown=5, proxy_headers=False,
-                server_header=False,
-            )  # fmt: skip
-            with contextlib.suppress(KeyboardInterrupt):
-                await uvicorn.Server(config).serve(sockets=[bound])
+                link = await asyncio.to_thread(first_link, context, public)
+                sys.stderr.write(f"callgate: console at {public}\n")
+                if link is not None:
+                    sys.stderr.write(
+                        f"callgate: nobody can sign in yet; make the first admin here (once, within a day):\n{link}\n"
+                    )
+                config = uvicorn.Config(
+                    application(desk, context), log_config=None, access_log=False, ws="websockets-sansio",
+                    ws_max_size=MAX_MESSAGE, lifespan="off", timeout_graceful_shutdown=5, proxy_headers=False,
+                    server_header=False,
+                )  # fmt: skip
+                with contextlib.suppress(KeyboardInterrupt):
+                    await uvicorn.Server(config).serve(sockets=[bound])
         finally:
+            await softphone.close()
             desk.close()

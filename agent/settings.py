@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent.errors import ConfigurationError
+
+_STUN = re.compile(r"stun:[A-Za-z0-9.\-\[\]]{1,200}(:[0-9]{1,5})?")
+
+
+def _stun_servers(value: object) -> object:
+    """The parts of a list with commas. Raises ``ValueError``."""
+    parts = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+    if isinstance(parts, tuple) and not all(_STUN.fullmatch(part) for part in parts):
+        raise ValueError("must be stun:host:port, several separated by commas")
+    return parts
 
 
 class Settings(BaseSettings):
@@ -29,6 +40,9 @@ class Settings(BaseSettings):
     whisper_threads: int = Field(default=1, ge=1, le=64, description="CPU threads for one utterance.")
     whisper_workers: int = Field(default=2, ge=1, le=64, description="Utterances decoded at the same time.")
     understanding_model: Path | None = Field(default=None, description="Folder or file of an intent and emotion model.")
+    voice_emotion: bool = Field(
+        default=True, description="Read emotion from the voice too; a policy that asks for a notice waits for it."
+    )
     packs: Path | None = Field(default=None, description="Folder of the lender's own policy packs.")
     scripts: Path | None = Field(
         default=None, description="Folder of approved dialogue scripts. Unset: those that ship."
@@ -47,6 +61,9 @@ class Settings(BaseSettings):
     caller_id: str | None = Field(default=None, description="Number shown to the borrower.")
     transfer_to: str | None = Field(default=None, description="Number or extension of the people's queue.")
     listen: str = Field(default="127.0.0.1:8080", description="host:port of our server.")
+    stun_servers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_stun_servers)] = Field(
+        default=(), description="STUN servers of the softphone, as stun:host:port, separated by commas."
+    )
     public_url: str | None = Field(default=None, description="Public https address of `listen` for hosted carriers.")
     asterisk_url: str = Field(default="http://127.0.0.1:8088", description="Asterisk's HTTP server.")
     asterisk_user: str = Field(default="callgate", description="User of ari.conf.")

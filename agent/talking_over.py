@@ -17,6 +17,8 @@ AGAIN = 0.2
 """Seconds of further speech after which the words are asked for again."""
 MEANT = 1.0
 """Seconds of unbroken speech that is meant, whatever it says: back-channels last about half a second, rarely one."""
+MEANT_ALL_THE_SAME = 2.0
+"""The same for speech whose words so far are back-channels: some people say them in a row."""
 LEAST_CONFIDENCE = 0.5
 """Below this the words of an unfinished sound are not trusted: half a second of noise has words too."""
 
@@ -28,14 +30,15 @@ class TalkOver:
     _since: float | None = None
     _asked: float | None = None
     _told: bool = False
+    _agreeing: bool = False  # the latest words were back-channels
 
     def began(self, at: float) -> None:
         """The person began to speak, or went on after a pause."""
-        self._since, self._asked = at, None
+        self._since, self._asked, self._agreeing = at, None, False
 
     def ended(self) -> None:
         """The person's turn is over."""
-        self._since, self._asked, self._told = None, None, False
+        self._since, self._asked, self._told, self._agreeing = None, None, False, False
 
     def new_line(self) -> None:
         """The agent began another line, which may be interrupted anew."""
@@ -47,7 +50,8 @@ class TalkOver:
 
     def meant_at(self, now: float) -> bool:
         """Whether speech up to ``now`` is an interruption by its length alone."""
-        return not self._told and self._since is not None and now - self._since >= MEANT
+        long = MEANT_ALL_THE_SAME if self._agreeing else MEANT
+        return not self._told and self._since is not None and now - self._since >= long
 
     def wants_words(self, now: float) -> bool:
         """Whether the words up to ``now`` should be asked for."""
@@ -61,4 +65,8 @@ class TalkOver:
 
     def meant_by(self, text: Transcription) -> bool:
         """Whether these words are an interruption."""
-        return not self._told and text.confidence >= LEAST_CONFIDENCE and talks_over(text.text, text.lang)
+        if text.confidence < LEAST_CONFIDENCE:
+            return False
+        meant = talks_over(text.text, text.lang)
+        self._agreeing = bool(text.text) and not meant
+        return meant and not self._told

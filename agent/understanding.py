@@ -7,12 +7,14 @@ on is handed to a human: the agent can only answer in the language of its approv
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 
 from pipecat.frames.frames import Frame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from agent import tracing
 from agent.clock import CallClock
 from agent.events import Expects, Heard, Lang, SlotValue, Understood
 from agent.frames import GuessFrame, HeardFrame, ListenFrame, UnderstoodFrame
@@ -45,8 +47,11 @@ class Understand(FrameProcessor):
         time_zone: str,
         currency: str,
         amount_due: Decimal,
+        voice: Callable[[], bool] = lambda: True,
     ) -> None:
+        """``voice`` is asked at every turn whether its sound may be read; words always are."""
         super().__init__(name="understand")
+        self._voice = voice
         self._understander = understander
         self._clock = clock
         self._today = today
@@ -87,19 +92,21 @@ class Understand(FrameProcessor):
         return await asyncio.to_thread(self._read, heard, audio)
 
     def _read(self, heard: Heard, audio: Floats) -> Understanding:
-        return self._understander.understand(
-            heard.text,
-            heard.lang,
-            audio=audio,
-            rate=RATE,
-            today=self._today,
-            time_zone=self._time_zone,
-            now=self._clock.wall(),
-            expects=self._expects,
-            currency=self._currency,
-            amount_due=self._amount_due,
-            baseline=self._baseline,
-        )
+        with tracing.stage("understand", lang=heard.lang):
+            return self._understander.understand(
+                heard.text,
+                heard.lang,
+                audio=audio,
+                rate=RATE,
+                today=self._today,
+                time_zone=self._time_zone,
+                now=self._clock.wall(),
+                expects=self._expects,
+                currency=self._currency,
+                amount_due=self._amount_due,
+                baseline=self._baseline,
+                voice=self._voice(),
+            )
 
 
 def to_event(frame: HeardFrame, u: Understanding) -> Understood:

@@ -168,6 +168,8 @@ def status_table(found: CampaignStatus) -> Any:
         ("outcomes", found.outcomes), ("right party reached", found.reached), ("promises", found.promises),
         ("why not (again)", found.reasons), ("of unknown fate", ", ".join(found.unknown)),
         ("next due", found.next_at.isoformat(timespec="seconds") if found.next_at else "-"),
+        ("callbacks booked", f"{found.callbacks}, the next {found.next_callback_at:%Y-%m-%d %H:%M}Z"
+         if found.next_callback_at else ""),
         ("trunk", f"{found.channels} channels, {found.per_minute:g}/min"
          + (f", broken until {found.trunk_closed_until:%H:%M:%S}" if found.trunk_closed_until else "")),
         ("dialers", found.dialers), ("webhooks", found.webhooks), ("messages", found.messages),

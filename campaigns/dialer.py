@@ -18,8 +18,8 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from archive.database import DatabaseError
-from campaigns.errors import CampaignError, PlaceRefused
-from campaigns.ledger import GivenUp, Ledger, NotNow, Reservation
+from campaigns.errors import CampaignError, NotPrepared, PlaceRefused
+from campaigns.ledger import COLLISION_WAIT, GivenUp, Ledger, NotNow, Reservation
 from campaigns.models import Attempt, Campaign, Contact
 from campaigns.provider import DialOrder, Provider
 from campaigns.reaper import LEASE, reap
@@ -34,6 +34,8 @@ REAP_EVERY = 10.0
 BEAT_EVERY = LEASE.total_seconds() / 6
 KEEP_WAITING = timedelta(seconds=10)
 """A reservation waits so long for the rate or the trunk; then it is given back."""
+STOP_LIMIT = 10.0
+"""Seconds that hung-up calls have to end when the dialer is cancelled; what is left then is the reaper's."""
 _PERSIST_TRIES = 8
 
 
@@ -41,7 +43,10 @@ class Runner(Protocol):
     """Who speaks in the calls: makes one ready before it is dialled, and forgets it when it is over."""
 
     async def prepare(self, reservation: Reservation) -> None:
-        """Load and render what the borrower must not wait for. Any exception keeps the call from being placed."""
+        """Load and render what the borrower must not wait for.
+
+        ``NotPrepared`` puts the call off; any other exception keeps it from being placed until a person has looked.
+        """
         ...
 
     def over(self, attempt_id: str) -> None:
@@ -179,6 +184,10 @@ class Dialer:
         attempt_id = reservation.attempt_id
         try:
             await self.runner.prepare(reservation)
+        except NotPrepared as e:
+            log.warning("attempt %s is put off: %s", attempt_id, e)
+            await self._persist(lambda: self.ledger.give_back(attempt_id, "put_off", wait=COLLISION_WAIT))
+            return
         except Exception as e:
             # Whatever it was, nobody was called; the contact waits for a person to mend it.
             log.error("attempt %s could not be prepared: %s", attempt_id, e if _safe(e) else type(e).__name__)
@@ -237,9 +246,15 @@ class Dialer:
         if attempt_id in self._hanging_up:
             return
         order = await asyncio.to_thread(self.ledger.order, attempt_id)
-        if order is not None:
-            self._hanging_up.add(attempt_id)
+        if order is None:
+            return
+        self._hanging_up.add(attempt_id)
+        try:
             await self.provider.hang_up(order)
+        except Exception as e:
+            # One call that cannot be ended must not keep the others from being ended: it is tried again next round.
+            self._hanging_up.discard(attempt_id)
+            log.error("attempt %s could not be hung up: %s", attempt_id, type(e).__name__)
 
     async def _stop_at_once(self) -> None:
         for attempt_id, task in list(self._placing.items()):
@@ -247,12 +262,20 @@ class Dialer:
                 task.cancel()
                 await self._persist(partial(self.ledger.give_back, attempt_id, "dialer_stopped"))
         await asyncio.gather(*self._placing.values(), return_exceptions=True)
-        for attempt_id in list(self._mine):
-            await self._hang_up(attempt_id)
-        async with asyncio.timeout(10):
-            while await asyncio.to_thread(self.ledger.live):  # noqa: ASYNC110 - the ledger lies in a database
-                await asyncio.sleep(self.tick)
+        try:
+            async with asyncio.timeout(STOP_LIMIT):
+                while await self._anything_to_end():  # noqa: ASYNC110 - the ledger lies in a database
+                    await asyncio.sleep(self.tick)
+        except (TimeoutError, DatabaseError) as e:
+            log.error("calls were left to the reaper: %s", type(e).__name__)
         await self._persist(self._sign_off)
+
+    async def _anything_to_end(self) -> bool:
+        """Hang up what still lives. An attempt of unknown fate does not end by itself: it waits for the reaper."""
+        live = [each for each, state in await asyncio.to_thread(self.ledger.live) if state != "unknown"]
+        for attempt_id in live:
+            await self._hang_up(attempt_id)
+        return bool(live)
 
     def _sign_off(self) -> None:
         self.ledger.sign_off()

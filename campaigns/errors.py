@@ -5,6 +5,7 @@ CampaignError
 ├── ImportRefused        a portfolio or update file cannot be read as a whole: nothing was imported
 ├── UpdateError          (campaigns.importing.updates) a lender's update cannot be applied
 ├── LedgerError          the ledger was asked for something that its state forbids
+├── NotPrepared          a rule stands against a call that was about to be made ready: it is tried later
 ├── PlaceRefused         the provider said no, for certain: no telephone rang
 └── PlaceUncertain       nobody can say whether a telephone rings: the attempt becomes ``unknown``
 """
@@ -26,6 +27,10 @@ class ImportRefused(CampaignError):  # noqa: N818 - what happened, not what fail
 
 class LedgerError(CampaignError):
     """The ledger was asked for something that its state forbids."""
+
+
+class NotPrepared(CampaignError):  # noqa: N818 - what happened, not what failed
+    """A rule stands against the call by now: nobody was called, and the contact waits for the rules to allow it."""
 
 
 class PlaceRefused(CampaignError):  # noqa: N818 - what happened, not what failed

@@ -195,11 +195,12 @@ class Ledger:
         """Nobody can say whether it rings: ``unknown``, until the provider or a person says more."""
         with self.database.write() as session:
             attempt = lock_attempt(session, attempt_id)
-            if attempt is not None and attempt.state == "dialing":
+            if attempt is not None and attempt.state in ("dialing", "placed", "ringing"):
                 attempt.state, attempt.reason, attempt.updated_at = "unknown", reason[:64], self.clock()
 
-    def give_back(self, attempt_id: str, reason: str, *, hold: bool = False) -> None:
-        """Release a reservation that was not dialled. ``hold`` keeps the contact for a person to look at."""
+    def give_back(self, attempt_id: str, reason: str, *, hold: bool = False, wait: timedelta = timedelta(0)) -> None:
+        """Release a reservation that was not dialled. ``hold`` keeps the contact for a person to look at; else it is
+        looked at again after ``wait``."""
         now = self.clock()
         with self.database.write() as session:
             attempt = lock_attempt(session, attempt_id)
@@ -207,6 +208,7 @@ class Ledger:
                 return
             contact = lock_contact(session, attempt)
             _release(attempt, contact, reason, now)
+            contact.next_at = now + wait
             if hold:
                 contact.state = "held"
 

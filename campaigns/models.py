@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, ForeignKey, Index, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from archive.models import NAMING, one_of
 from archive.types import CleanJson, CleanText, Label, Money, UtcDateTime
 
 AttemptState = Literal[
@@ -35,19 +36,6 @@ ContactState = Literal["waiting", "live", "held", "done"]
 DebtState = Literal["open", "paid", "ceased", "disputed", "withdrawn"]
 CampaignState = Literal["ready", "running", "stopping", "stopped"]
 MessageState = Literal["sending", "sent", "failed", "unknown"]
-
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-def one_of(column: str, values: tuple[str, ...]) -> str:
-    """SQL condition: ``column`` holds one of ``values`` (labels of ours, never user input)."""
-    return f"{column} IN ({', '.join(repr(v) for v in values)})"
 
 
 class Base(DeclarativeBase):

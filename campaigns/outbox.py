@@ -12,13 +12,14 @@ Each request carries ``X-Callgate-Event`` (a UUID: the same for every try, so th
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 
 import httpx
@@ -73,13 +74,21 @@ class Outbox:
     async def deliver(self, limit: int = 20) -> Delivered:
         """One round over at most ``limit`` events that are due."""
         counts = {"delivered": 0, "failed": 0, "dead": 0}
-        due = self._lease(limit)
+        due = await asyncio.to_thread(self._lease, limit)
         if not due:
             return Delivered()
         async with httpx.AsyncClient(timeout=self._timeout, follow_redirects=False, trust_env=False) as client:
             for event in due:
-                counts[self._enter(event, await self._post(client, event))] += 1
+                error = await self._post(client, event)
+                counts[await asyncio.to_thread(self._enter, event, error)] += 1
         return Delivered(**counts)
+
+    async def drain(self) -> Delivered:
+        """Rounds until nothing is due: what fails becomes due again only later."""
+        total = Delivered()
+        while (done := await self.deliver()) != Delivered():
+            total = Delivered(*(a + b for a, b in zip(astuple(total), astuple(done), strict=True)))
+        return total
 
     def _lease(self, limit: int) -> list[Outgoing]:
         now = self.clock()

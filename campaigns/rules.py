@@ -99,12 +99,13 @@ def _own_rules(case: Case, config: CampaignConfig, now: datetime) -> Refusal | N
         return Refusal(f"debt.{debt.state}", final=True)
     if case.number is None:
         return Refusal("contact.no_number", final=True)
-    if contact.dialed >= config.max_attempts:
+    # A callback that the person asked for is owed to them, whatever the campaign's own bounds: the law's still hold.
+    if contact.dialed >= config.max_attempts and not contact.requested:
         return Refusal("campaign.max_attempts", final=True)
     days = days_past_due(debt, now)
     if days is None:
         return Refusal("hours.unknown_zone")
-    if days > config.select.max_days_past_due:
+    if days > config.select.max_days_past_due and not contact.requested:
         return Refusal("campaign.stage_passed", final=True)
     if days < config.select.min_days_past_due:
         return Refusal("campaign.stage_not_reached", until=now + timedelta(days=1))
@@ -130,7 +131,7 @@ def contact_person(case: Case) -> ContactPerson:
     consents = set(person.consents)
     if case.contact.requested:
         consents.add(REQUESTED_CALL)
-    stopped = person.stopped_at is not None
+    never, ceased = stop_reasons([person])
     only = None
     if person.only_from is not None and person.only_to is not None:
         only = (time.fromisoformat(person.only_from), time.fromisoformat(person.only_to))
@@ -140,8 +141,8 @@ def contact_person(case: Case) -> ContactPerson:
         time_zones=case.zones,
         country=person.country,
         consents=frozenset(consents),
-        do_not_contact=stopped and person.stopped_reason not in _CEASED,
-        cease_requested=stopped and person.stopped_reason in _CEASED,
+        do_not_contact=never,
+        cease_requested=ceased,
         attorney=person.attorney,
         deceased=person.deceased,
         bankrupt=person.bankrupt,
@@ -152,6 +153,12 @@ def contact_person(case: Case) -> ContactPerson:
         not_before=person.not_before_at,
         robot=True,
     )
+
+
+def stop_reasons(people: Sequence[Person]) -> tuple[bool, bool]:
+    """Whether any of them is not to be contacted, and whether any of them asked for that."""
+    reasons = [person.stopped_reason for person in people if person.stopped_at is not None]
+    return any(each not in _CEASED for each in reasons), any(each in _CEASED for each in reasons)
 
 
 def fetch_cases(
@@ -178,7 +185,7 @@ def cases_of(
     numbers = _numbers(session, people)
     every = sorted({number for each in numbers.values() for number, _ in each})
     zones = _zones(session, people)
-    by_person, by_number = _records(session, people, every, now)
+    by_person, by_number = records_of(session, people, every, now)
     busy_people, busy_numbers = _busy(session, people, every, attempt)
     cases = []
     for contact, debt, person in rows:
@@ -219,7 +226,7 @@ def _zones(session: Session, people: Sequence[int]) -> dict[int, tuple[str, ...]
 _History = dict[int, ContactRecord]
 
 
-def _records(
+def records_of(
     session: Session, people: Sequence[int], numbers: Sequence[str], now: datetime
 ) -> tuple[dict[int, _History], dict[str, _History]]:
     """The ledger's records by person and by number, each record under its id."""

@@ -8,7 +8,7 @@ takes effect whenever it arrives.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -31,6 +31,8 @@ _RANK: dict[str, int] = {"reserved": 0, "dialing": 1, "unknown": 1, "placed": 2,
                          "closing": 5}  # fmt: skip
 _RESTING = {"done": "done", "hold": "held"}
 _REVIVABLE = ("absent", "failed", "released")
+PROVEN = frozenset({"promise_to_pay", "plan_requested"})
+"""What only a verified borrower's call can come to: the number is theirs."""
 Applied = Literal["applied", "ignored", "no_such_call"]
 
 
@@ -38,7 +40,9 @@ Applied = Literal["applied", "ignored", "no_such_call"]
 class CallResult:
     """What came of a call. ``outcome`` is one of ``campaigns.outcomes.OUTCOMES``; dates and times are local.
 
-    ``callback`` is the booked callback (day, time), each ``None`` where not said.
+    ``callback`` is the booked callback (day, time), each ``None`` where not said. ``restrictions`` are the reasons,
+    given in the conversation, for which contact is to stop or be limited: they hold whatever the call ended as.
+    ``verified``: the person had shown that they are the borrower.
     """
 
     outcome: str
@@ -46,6 +50,8 @@ class CallResult:
     promise: tuple[date, Decimal] | None = None
     callback: tuple[date | None, time | None] | None = None
     third_party_refused: bool = False
+    restrictions: tuple[str, ...] = ()
+    verified: bool = False
 
 
 class Settling:
@@ -124,7 +130,7 @@ class Settling:
                 if attempt.state in _REVIVABLE and _revive(session, attempt, now):
                     _settle(session, attempt, result, now)
                     return "applied"
-                _protect(session, attempt, effect(result.outcome), result.outcome, now)
+                _protect(session, attempt, effect(result.outcome), result, now)
                 attempt.call_id = attempt.call_id or result.call_id
                 return "ignored"
             _settle(session, attempt, result, now)
@@ -195,18 +201,19 @@ def _settle(
     trunk = pacing.lock(session, attempt.trunk)
     if trunk is not None:
         pacing.failed(trunk, now) if result.outcome == "trunk_error" else pacing.worked(trunk)
-    _enter_records(session, attempt, result, what, now)
+    enter_records(session, attempt, result, what, now)
     if not what.on_borrower:
         contact.dialed = max(0, contact.dialed - 1)
-    if what.reached:
+    if result.verified or result.outcome in PROVEN:
         wanted = (PersonNumber.person_id == attempt.person_id, PersonNumber.number == attempt.number)
         session.execute(sa.update(PersonNumber).where(*wanted).values(verified_at=now))
     _follow(session, contact, debt, what, result, now)
-    _protect(session, attempt, what, result.outcome, now)
+    _protect(session, attempt, what, result, now)
     _tell(session, config, attempt, debt, result, now)
 
 
-def _enter_records(session: Session, attempt: Attempt, result: CallResult, what: Effect, now: datetime) -> None:
+def enter_records(session: Session, attempt: Attempt, result: CallResult, what: Effect, now: datetime) -> None:
+    """What the attempt counts as in the frequency ledger, beside the dial itself."""
     if not what.on_borrower:
         _void(session, attempt.id, True)
         return
@@ -257,14 +264,26 @@ def _follow(session: Session, contact: Contact, debt: Debt, what: Effect, result
             contact.next_at, contact.requested = booked, True
 
 
-def _protect(session: Session, attempt: Attempt, what: Effect, outcome: str, now: datetime) -> None:
+def _protect(session: Session, attempt: Attempt, what: Effect, result: CallResult, now: datetime) -> None:
     """Stops: at once, for every campaign, whatever the state of this one."""
-    if what.stop == "person":
-        stop_person(session, attempt.person_id, outcome, now)
-    elif what.stop == "number":
-        stop_number(session, attempt.number, outcome, now)
-    if what.debt:
-        close_debt(session, attempt.debt_id, what.debt, outcome, now)
+    said = result.restrictions
+    if what.stop == "person" or "stop_contact" in said:
+        stop_person(session, attempt.person_id, result.outcome if what.stop == "person" else "stop_contact", now)
+    if what.stop == "number" or "wrong_number" in said:
+        stop_number(session, attempt.number, result.outcome if what.stop == "number" else "wrong_number", now)
+    if what.debt or "dispute_debt" in said:
+        close_debt(session, attempt.debt_id, what.debt or "disputed", result.outcome, now)
+    restrict_person(session, attempt.person_id, said, now)
+
+
+def restrict_person(session: Session, person_id: int, said: Sequence[str], now: datetime) -> None:
+    """Enter what the conversation showed of the person: the contact rules of every campaign then hold it."""
+    if not {"legal_representation", "deceased_or_incapacitated"}.intersection(said):
+        return
+    person = session.get_one(Person, person_id, with_for_update=True, populate_existing=True)
+    person.attorney = person.attorney or "legal_representation" in said
+    person.deceased = person.deceased or "deceased_or_incapacitated" in said
+    person.updated_at = now
 
 
 def stop_person(session: Session, person_id: int, reason: str, now: datetime) -> None:

@@ -21,7 +21,8 @@ from campaigns.settling import CallResult, Settling
 class CampaignStatus:
     """``contacts`` by state, ``outcomes`` of ended attempts, ``reasons`` of contacts that wait, are held or done.
 
-    ``unknown`` are ids of attempts of unknown fate.
+    ``callbacks`` are those that people asked for and that are still to come. ``unknown`` are ids of attempts of
+    unknown fate.
     """
 
     name: str
@@ -36,6 +37,8 @@ class CampaignStatus:
     reasons: dict[str, int]
     unknown: tuple[str, ...]
     next_at: datetime | None
+    callbacks: int
+    next_callback_at: datetime | None
     channels: int
     per_minute: float
     trunk_closed_until: datetime | None
@@ -45,7 +48,7 @@ class CampaignStatus:
 
     def as_json(self) -> dict[str, Any]:
         plain = asdict(self)
-        for key in ("next_at", "trunk_closed_until"):
+        for key in ("next_at", "next_callback_at", "trunk_closed_until"):
             plain[key] = plain[key].isoformat() if plain[key] is not None else None
         plain["unknown"] = list(self.unknown)
         return plain
@@ -72,6 +75,7 @@ def status(database: Database, name: str, now: datetime) -> CampaignStatus:
 
         outcomes = count(Attempt.outcome, mine, Attempt.state.in_(("ended", "failed")))
         waiting = (here, Contact.state == "waiting")
+        booked = (*waiting, Contact.outcome == "callback_booked", Contact.next_at > now)
         trunk = session.get(Trunk, campaign.trunk)
         alive = (
             sa.select(sa.func.count())
@@ -91,6 +95,8 @@ def status(database: Database, name: str, now: datetime) -> CampaignStatus:
             reasons=count(Contact.reason, here, Contact.state != "live"),
             unknown=tuple(session.scalars(sa.select(Attempt.id).where(mine, Attempt.state == "unknown"))),
             next_at=session.scalar(sa.select(sa.func.min(Contact.next_at)).where(*waiting)),
+            callbacks=session.scalar(sa.select(sa.func.count()).select_from(Contact).where(*booked)) or 0,
+            next_callback_at=session.scalar(sa.select(sa.func.min(Contact.next_at)).where(*booked)),
             channels=trunk.channels if trunk is not None else 0,
             per_minute=trunk.per_minute if trunk is not None else 0.0,
             trunk_closed_until=trunk.closed_until if trunk is not None else None,

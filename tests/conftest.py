@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+def postgres_server_url() -> Iterator[str]:
     """A running PostgreSQL server's URL: ``CALLGATE_TEST_POSTGRES_URL``, or a server started for this test run."""
     running = server()
     try:
@@ -33,6 +33,12 @@ def postgres_url() -> Iterator[str]:
         pytest.skip(str(e))
     yield url
     running.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server_url: str) -> str:
+    """The same. A package may mean a database of its own by it."""
+    return postgres_server_url
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 
 from agent.errors import LineError
 from agent.telephony.line import Line
+from agent.telephony.whisper import Whisper
 
 Failure = Literal["busy", "no_answer", "rejected", "invalid_number", "unreachable", "carrier_error", "cancelled"]
 """Why a dial was not answered. ``unreachable`` and ``carrier_error`` are faults of the way, not answers of a person."""
@@ -101,8 +102,13 @@ class Carrier(Protocol):
     async def hang_up(self, attempt_id: str) -> None:
         """End an attempt in whatever state it is. Safe for one that is gone."""
 
-    async def transfer(self, attempt_id: str, to: str, *, ring_timeout: float = 30.0) -> None:
-        """Connect the person to ``to`` and let go of the call. Raises ``DialFailed``; the person then stays ours."""
+    async def transfer(
+        self, attempt_id: str, to: str, *, ring_timeout: float = 30.0, whisper: Whisper | None = None
+    ) -> None:
+        """Connect the person to ``to`` and let go of the call. Raises ``DialFailed``; the person then stays ours.
+
+        Whoever answers at ``to`` hears ``whisper`` before they are joined; the person does not.
+        """
 
 
 class HostedCarrier(Protocol):
@@ -111,6 +117,10 @@ class HostedCarrier(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def whisper_key(self) -> str:
+        """The key that a human presses after the whisper to take the person; empty where none is needed."""
+
     async def place(self, request: DialRequest) -> str:
         """Ask for one call. Returns the provider's id. Raises ``DialFailed`` (surely not placed) or ``DialUnknown``."""
 
@@ -118,8 +128,11 @@ class HostedCarrier(Protocol):
 
     async def hang_up(self, provider_id: str) -> None: ...
 
-    async def transfer(self, provider_id: str, to: str) -> None:
-        """Take the call away from the media socket and connect it to ``to``."""
+    async def transfer(self, provider_id: str, to: str, whisper: str | None = None) -> None:
+        """Take the call away from the media socket and connect it to ``to``.
+
+        ``whisper`` is the token of what the human at ``to`` hears first (``WhisperShelf``).
+        """
 
 
 # ITU-T Q.850 causes as Asterisk reports them for the final SIP codes in brackets.

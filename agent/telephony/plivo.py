@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 import httpx
 
@@ -85,6 +85,7 @@ class PlivoCarrier:
     """Plivo's Voice API. ``base_url`` is the public https address under which Plivo reaches us."""
 
     name = "plivo"
+    whisper_key = "1"
 
     def __init__(
         self,
@@ -134,8 +135,11 @@ class PlivoCarrier:
     async def hang_up(self, provider_id: str) -> None:
         await ask(self._client, "DELETE", f"{self._calls}{provider_id}/")
 
-    async def transfer(self, provider_id: str, to: str) -> None:
+    async def transfer(self, provider_id: str, to: str, whisper: str | None = None) -> None:
+        """Have Plivo ask our transfer URL what to do now, which dials the people's queue. Raises ``DialFailed``."""
         url = f"{self._base_url}/webhooks/plivo/{provider_id}/transfer"
+        if whisper:
+            url += f"/{whisper}"
         body = {"legs": "aleg", "aleg_url": url, "aleg_method": "POST"}
         status, _ = await ask(self._client, "POST", f"{self._calls}{provider_id}/", body=body)
         if status not in (200, 202):
@@ -149,6 +153,16 @@ def stream_xml(base_url: str, media_path: str) -> str:
         f'<Response><Stream bidirectional="true" keepCallAlive="true" contentType="{CONTENT_TYPE}">'
         f"{escape(url)}</Stream></Response>"
     )
+
+
+def dial_xml(to: str, whisper_url: str | None = None) -> str:
+    """The answer to the transfer URL: dial ``to``; with a whisper, they hear it and press a key to take the person."""
+    sound = (
+        f" confirmSound={quoteattr(whisper_url)} confirmKey={quoteattr(PlivoCarrier.whisper_key)}"
+        if whisper_url
+        else ""
+    )
+    return f"<Response><Dial{sound}><Number>{escape(to)}</Number></Dial></Response>"
 
 
 def read_status(form: Mapping[str, Any]) -> DialStatus:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from pipecat.frames.frames import (
@@ -31,6 +31,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from agent.clock import CallClock
+from agent.echo import OwnVoice
 from agent.errors import LineError
 from agent.events import Span, Spoken
 from agent.frames import (
@@ -39,6 +40,8 @@ from agent.frames import (
     DigitFrame,
     EventFrame,
     FlagFrame,
+    GoOnFrame,
+    HoldFrame,
     LineClosedFrame,
     LineStartedFrame,
     MarkPlayedFrame,
@@ -47,15 +50,15 @@ from agent.frames import (
     SpokenFrame,
 )
 from agent.telephony.line import AudioReceived, DigitPressed, Line, MarkPlayed
+from agent.telephony.playback import FRAME, Playback, heard_part
 from archive.recorder import Recorder
-from audio.g711 import Pcm16, to_float
 from audio.telephone import RATE
 from compliance_checks.approved import is_approved
 
-FRAME = RATE // 50
-"""Samples in one 20 ms packet."""
 LEAD = 0.06
 """Seconds of audio kept ahead of playback, so that a late tick is not heard as a gap."""
+HOLD_LIMIT = 3.0
+"""Seconds after which a held line goes on by itself: nobody may be left in silence because a verdict is missing."""
 MARK_PATIENCE = 2.0
 """Seconds after the last sample should have sounded before a missing mark counts as played."""
 
@@ -146,22 +149,34 @@ class LineInput(FrameProcessor):
 @dataclass(slots=True)
 class _Playing:
     speech: SpeechFrame
-    start: float
-    sent: int = 0
+    at: Playback
     cut: bool = False
+    held: bool = False
+    silent: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """``cut`` or ``held`` has changed."""
+
+
+def _beginning(speech: SpeechFrame, start: float) -> _Playing:
+    return _Playing(speech, Playback(speech.pcm, start, start))
 
 
 class LineOutput(FrameProcessor):
-    """Plays approved lines in real time, cuts them on barge-in, and reports what was heard."""
+    """Plays approved lines in real time, holds and cuts them when talked over, and reports what was heard.
 
-    def __init__(self, line: Line, clock: CallClock, recorder: Recorder) -> None:
+    A ``HoldFrame`` silences the line at once, a ``GoOnFrame`` lets it take up its last phrase again, a
+    ``BargeInFrame`` ends it. Lines that may not be interrupted hear of none of the three.
+    """
+
+    def __init__(self, line: Line, clock: CallClock, recorder: Recorder, own: OwnVoice | None = None) -> None:
+        """``own`` is told what sounds, for whoever must know our own voice from others."""
         super().__init__(name="line-out")
         self._line = line
         self._clock = clock
         self._recorder = recorder
+        self._own = own or OwnVoice()
         self._queue: deque[SpeechFrame] = deque()
         self._wake = asyncio.Event()
-        self._cut = asyncio.Event()
         self._playing: _Playing | None = None
         self._finishing: dict[asyncio.Task[None], _Playing] = {}  # sent whole, mark not yet back
         self._free_at = 0.0  # when what was sent will have sounded
@@ -179,8 +194,8 @@ class LineOutput(FrameProcessor):
             self._wake.set()
         elif isinstance(frame, UNGATED | ProposedFrame | ApprovedFrame):
             await refuse_ungated(self, frame)
-        elif isinstance(frame, BargeInFrame):
-            await self._interrupt()
+        elif isinstance(frame, BargeInFrame | HoldFrame | GoOnFrame):
+            self._talked_over(frame)
         elif isinstance(frame, MarkPlayedFrame):
             if waiting := self._marks.get(frame.mark):
                 waiting.set()
@@ -205,19 +220,23 @@ class LineOutput(FrameProcessor):
         now = self._clock.now()
         for sent, playing in list(self._finishing.items()):
             await self.cancel_task(sent)
-            await self._report(playing, now, complete=now >= playing.start + len(playing.speech.pcm) / RATE)
+            await self._report(playing, now, complete=now >= playing.at.end)
         if (playing_now := self._playing) is not None:
             self._playing = None
             await self._report(playing_now, now, complete=False)
 
-    async def _interrupt(self) -> None:
+    def _talked_over(self, frame: BargeInFrame | HoldFrame | GoOnFrame) -> None:
         playing = self._playing
-        if playing is None or not playing.speech.line.interruptible:
+        if playing is None:
             return
-        if any(not waiting.line.interruptible for waiting in self._queue):
-            return
-        playing.cut = True
-        self._cut.set()
+        waiting = (playing.speech, *self._queue)
+        if isinstance(frame, GoOnFrame) or not all(speech.line.interruptible for speech in waiting):
+            playing.held = False
+        elif isinstance(frame, HoldFrame):
+            playing.held = True
+        else:
+            playing.cut = True
+        playing.changed.set()
 
     async def _play_all(self) -> None:
         while True:
@@ -228,52 +247,85 @@ class LineOutput(FrameProcessor):
 
     async def _play(self, speech: SpeechFrame) -> None:
         """Send one line in real time. The next one may follow without a gap: nobody waits for this one's mark here."""
-        playing = self._playing = _Playing(speech, max(self._clock.now(), self._free_at))
-        self._cut.clear()
-        await self.push_frame(LineStartedFrame(speech.line, playing.start), FrameDirection.UPSTREAM)
-        while playing.sent < len(speech.pcm):
-            at = playing.start + playing.sent / RATE
-            await self._wait(at - LEAD)
-            if playing.cut:
-                break
-            chunk = speech.pcm[playing.sent : playing.sent + FRAME]
+        playing = self._playing = _beginning(speech, max(self._clock.now(), self._free_at))
+        way = playing.at
+        await self.push_frame(LineStartedFrame(speech.line, way.start), FrameDirection.UPSTREAM)
+        while way.sent < len(speech.pcm) and not playing.cut:
+            if playing.held:
+                await self._hold(playing)
+                continue
+            at = way.due
+            if await self._wait(playing, at - LEAD):
+                continue
+            chunk = speech.pcm[way.sent : way.sent + FRAME]
             await self._line.send_audio(np.pad(chunk, (0, FRAME - len(chunk))))
             self._recorder.write("agent", chunk, at=at)
-            playing.sent += len(chunk)
+            self._own.say(at, chunk)
+            way.sent += len(chunk)
         self._playing = None
         if playing.cut:
             await self._cut_short(playing)
             return
-        self._free_at = playing.start + len(speech.pcm) / RATE
+        self._free_at = way.end
         played = self.create_task(self._finish(playing))
         self._finishing[played] = playing
         played.add_done_callback(lambda task: self._finishing.pop(task, None))
 
-    async def _cut_short(self, playing: _Playing) -> None:
+    async def _hold(self, playing: _Playing) -> None:
+        """Be silent until the line may go on, or is cut."""
+        stopped = await self._silence(playing)
+        playing.changed.clear()
+        while playing.held and not playing.cut:
+            if not await self._wait(playing, stopped + HOLD_LIMIT):
+                playing.held = False
+        if playing.cut:
+            return
+        now = self._clock.now()
+        playing.silent = False
+        again = playing.at.go_on(now)
+        line = playing.speech.line.line_id
+        payload = {"line": line, "at": round(stopped, 3), "seconds": round(now - stopped, 3), "again": round(again, 3)}
+        await self.push_frame(EventFrame("line_held", payload), FrameDirection.UPSTREAM)
+
+    async def _silence(self, playing: _Playing) -> float:
+        """Throw away what was sent and has not sounded. Returns when the last sample sounded."""
+        if playing.silent:
+            return playing.at.due
+        playing.silent = True
+        now = self._clock.now()
+        stopped = self._free_at = playing.at.stop(now)
         await self._line.clear()
-        now = self._free_at = self._clock.now()
-        self._recorder.truncate("agent", now)
+        self._recorder.truncate("agent", min(stopped, now))
+        self._own.stop(min(stopped, now))
+        return stopped
+
+    async def _cut_short(self, playing: _Playing) -> None:
+        now = await self._silence(playing)
         await self._report(playing, now, complete=False)
         dropped = list(self._queue)
         self._queue.clear()
         for waiting in dropped:
-            await self._report(_Playing(waiting, now), now, complete=False)
+            await self._report(_beginning(waiting, now), now, complete=False)
 
     async def _finish(self, playing: _Playing) -> None:
-        end = playing.start + len(playing.speech.pcm) / RATE
+        end = playing.at.end
         await self._await_mark(end)
         await self._report(playing, end, complete=True)
 
-    async def _wait(self, until: float) -> None:
+    async def _wait(self, playing: _Playing, until: float) -> bool:
+        """Until call time ``until``, or until something changed for ``playing``; whether it did."""
         delay = until - self._clock.now()
         if delay <= 0:
             await asyncio.sleep(0)
-            return
-        try:
-            async with asyncio.timeout(delay):
-                await self._cut.wait()
-        except TimeoutError:
-            return
+        else:
+            try:
+                async with asyncio.timeout(delay):
+                    await playing.changed.wait()
+            except TimeoutError:
+                pass
+        changed = playing.changed.is_set()
+        playing.changed.clear()
+        return changed
 
     async def _await_mark(self, expected: float) -> None:
         self._count += 1
@@ -289,32 +341,12 @@ class LineOutput(FrameProcessor):
             del self._marks[name]
 
     async def _report(self, playing: _Playing, end: float, *, complete: bool) -> None:
-        line = playing.speech.line
-        length = len(playing.speech.pcm) / RATE
-        audible = length if complete else min(length, max(0.0, end - playing.start))
-        heard = line.text if complete else heard_part(line.text, playing.speech.pcm, audible)
-        spoken = Spoken(
-            line.line_id, line.text, heard, Span(playing.start, playing.start + audible), interrupted=not complete
+        line, way = playing.speech.line, playing.at
+        heard = line.text if complete else heard_part(line.text, way.pcm, way.heard(end))
+        if not complete:
+            end = min(end, way.due)
+        span = Span(way.start, max(way.start, end))
+        await self.push_frame(
+            SpokenFrame(Spoken(line.line_id, line.text, heard, span, interrupted=not complete), line),
+            FrameDirection.UPSTREAM,
         )
-        await self.push_frame(SpokenFrame(spoken, line), FrameDirection.UPSTREAM)
-
-
-def heard_part(text: str, pcm: Pcm16, seconds: float) -> str:
-    """The prefix of ``text`` that had sounded after ``seconds``.
-
-    Estimated by the share of the line's energy-bearing time that had passed: the synthesiser gives no word
-    times, and pauses carry no words. Latin text is cut back to a whole word.
-    """
-    if len(pcm) == 0 or seconds <= 0:
-        return ""
-    usable = pcm[: len(pcm) // FRAME * FRAME]
-    loud = np.sqrt(np.mean(to_float(usable).reshape(-1, FRAME) ** 2, axis=1)) > 0.01 if len(usable) else np.ones(1)
-    total = max(1, int(loud.sum()))
-    passed = int(loud[: int(seconds * RATE / FRAME)].sum())
-    cut = int(len(text) * passed / total)
-    if cut >= len(text):
-        return text
-    part = text[:cut]
-    if part and part[-1].isascii() and part[-1].isalnum() and text[cut].isascii() and text[cut].isalnum():
-        part = part.rsplit(" ", 1)[0] if " " in part else ""
-    return part.rstrip()

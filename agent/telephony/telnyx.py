@@ -19,6 +19,7 @@ from agent.telephony import media_streams as wire
 from agent.telephony.carrier import AnsweredBy, DialFailed, DialRequest, DialState, DialStatus, DialUnknown, Failure
 from agent.telephony.media_socket import Dialect
 from agent.telephony.rest import TIMEOUT, ask
+from agent.telephony.whisper import sound_path
 
 API = "https://api.telnyx.com"
 TOLERANCE = 300
@@ -89,6 +90,7 @@ class TelnyxCarrier:
     """Telnyx's Call Control. ``base_url`` is the public https address under which Telnyx reaches us."""
 
     name = "telnyx"
+    whisper_key = ""
 
     def __init__(
         self,
@@ -146,8 +148,12 @@ class TelnyxCarrier:
     async def hang_up(self, provider_id: str) -> None:
         await ask(self._client, "POST", f"{self._calls}/{provider_id}/actions/hangup", body={})
 
-    async def transfer(self, provider_id: str, to: str) -> None:
-        status, _ = await ask(self._client, "POST", f"{self._calls}/{provider_id}/actions/transfer", body={"to": to})
+    async def transfer(self, provider_id: str, to: str, whisper: str | None = None) -> None:
+        """Have Telnyx dial ``to``, play them the whisper, and join the two. Raises ``DialFailed``."""
+        body = {"to": to}
+        if whisper:
+            body["audio_url"] = self._base_url + sound_path(whisper)
+        status, _ = await ask(self._client, "POST", f"{self._calls}/{provider_id}/actions/transfer", body=body)
         if status != 200:
             raise DialFailed("carrier_error", f"Telnyx refused the transfer ({status})")
 

@@ -54,6 +54,7 @@ class TwilioCarrier:
     """Twilio's REST side. ``base_url`` is the public https address under which Twilio reaches us."""
 
     name = "twilio"
+    whisper_key = ""
 
     def __init__(
         self,
@@ -108,9 +109,13 @@ class TwilioCarrier:
     async def hang_up(self, provider_id: str) -> None:
         await ask(self._client, "POST", f"{self._calls}/{provider_id}.json", form={"Status": "completed"})
 
-    async def transfer(self, provider_id: str, to: str) -> None:
-        """Replace what the call does by a dial to ``to``. Raises ``DialFailed`` when Twilio will not."""
-        twiml = f"<Response><Dial>{escape(to)}</Dial></Response>"
+    async def transfer(self, provider_id: str, to: str, whisper: str | None = None) -> None:
+        """Replace what the call does by a dial to ``to``. Raises ``DialFailed`` when Twilio will not.
+
+        When ``to`` answers, Twilio asks our whisper URL and plays the answer to them alone before it joins the two.
+        """
+        url = f" url={quoteattr(f'{self._base_url}/webhooks/twilio/whisper/{whisper}')}" if whisper else ""
+        twiml = f"<Response><Dial><Number{url}>{escape(to)}</Number></Dial></Response>"
         status, _ = await ask(self._client, "POST", f"{self._calls}/{provider_id}.json", form={"Twiml": twiml})
         if status != 200:
             raise DialFailed("carrier_error", f"Twilio refused the transfer ({status})")

@@ -14,6 +14,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from agent.telephony import plivo, telnyx, twilio
 from agent.telephony.carrier import DialStatus
+from agent.telephony.whisper import WhisperShelf, sound_path
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class Board(Protocol):
     """Who waits for which attempt."""
 
     media_paths: dict[str, str]
+    whispers: WhisperShelf
 
     def post(self, attempt_id: str, status: DialStatus) -> bool: ...
 
@@ -87,12 +89,40 @@ def webhook_routes(
         return Response(plivo.stream_xml(base, path), media_type="application/xml")
 
     @router.post("/webhooks/plivo/{call_uuid}/transfer")
-    async def plivo_transfer(call_uuid: str, request: Request) -> Response:
+    @router.post("/webhooks/plivo/{call_uuid}/transfer/{whisper}")
+    async def plivo_transfer(call_uuid: str, request: Request, whisper: str = "") -> Response:
         await plivo_form(request)
         if transfer_to is None:
             raise HTTPException(404, "no transfer number is set")
-        dial = f"<Response><Dial><Number>{transfer_to}</Number></Dial></Response>"
-        return Response(dial, media_type="application/xml")
+        url = f"{base}/webhooks/plivo/whisper/{whisper}" if board.whispers.known(whisper) else None
+        return Response(plivo.dial_xml(transfer_to, url), media_type="application/xml")
+
+    # What is played to the human before they are joined. A whisper that is gone is left out: the person waits.
+
+    @router.post("/webhooks/twilio/whisper/{whisper}")
+    async def twilio_whisper(whisper: str, request: Request) -> Response:
+        token = _configured(twilio_token)
+        form = _form(await _body(request))
+        given = request.headers.get("x-twilio-signature")
+        _signed("twilio", twilio.is_signed(given, token, base + request.url.path, form))
+        return _play(whisper)
+
+    @router.post("/webhooks/plivo/whisper/{whisper}")
+    async def plivo_whisper(whisper: str, request: Request) -> Response:
+        await plivo_form(request)
+        return _play(whisper)
+
+    def _play(whisper: str) -> Response:
+        play = f"<Play>{base}{sound_path(whisper)}</Play>" if board.whispers.known(whisper) else ""
+        return Response(f"<Response>{play}</Response>", media_type="application/xml")
+
+    @router.get("/whispers/{whisper}.wav")
+    async def whisper_sound(whisper: str) -> Response:
+        """Providers fetch sound without signing: who knows the token may, for as long as it is good."""
+        sound = board.whispers.take(whisper)
+        if sound is None:
+            raise HTTPException(404, "no such sound")
+        return Response(sound, media_type="audio/wav", headers={"Cache-Control": "no-store"})
 
     return router
 

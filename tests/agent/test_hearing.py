@@ -21,13 +21,16 @@ from pipecat.frames.frames import InputAudioRawFrame
 
 from agent import hearing
 from agent.clock import CallClock
+from agent.echo import OwnVoice
 from agent.events import Expects, Lang, Span, Spoken
 from agent.frames import (
     BargeInFrame,
     CallerStartedFrame,
     EventFrame,
     FlagFrame,
+    GoOnFrame,
     HeardFrame,
+    HoldFrame,
     LineStartedFrame,
     ListenFrame,
     NotHeardFrame,
@@ -36,7 +39,7 @@ from agent.frames import (
 from agent.hearing import Hear
 from asr.transcriber import Transcription
 from asr.turns import TurnPolicy
-from audio.g711 import Floats
+from audio.g711 import Floats, Pcm16
 from compliance_checks.approved import ApprovedLine
 from tests.agent.lines import Collector, Running
 
@@ -118,15 +121,17 @@ class Playbook:
         await self._send(seconds, 0)
 
     async def _send(self, seconds: float, level: int) -> None:
-        pcm = np.full(PACKET, level, np.int16).tobytes()
         for _ in range(round(seconds / 0.02)):
-            self.clock.t += 0.02
-            before = self.hear._fed + len(self.hear._pending)
-            await self._queue(InputAudioRawFrame(pcm, 8000, 1))
-            async with asyncio.timeout(10):
-                while self.hear._fed + len(self.hear._pending) <= before:
-                    await asyncio.sleep(0)
-                await self.settle()
+            await self.send(np.full(PACKET, level, np.int16))
+
+    async def send(self, packet: Pcm16) -> None:
+        self.clock.t += 0.02
+        before = self.hear._fed + len(self.hear._pending)
+        await self._queue(InputAudioRawFrame(packet.tobytes(), 8000, 1))
+        async with asyncio.timeout(10):
+            while self.hear._fed + len(self.hear._pending) <= before:
+                await asyncio.sleep(0)
+            await self.settle()
 
     async def settle(self) -> None:
         """Until nothing that was set off is still going on."""
@@ -167,10 +172,17 @@ def spoken(line: ApprovedLine) -> SpokenFrame:
 
 @asynccontextmanager
 async def call(
-    model: Scripted, *, lang: Lang = "zh", voice: Voice | None = None, policy: TurnPolicy | None = None
+    model: Scripted,
+    *,
+    lang: Lang = "zh",
+    voice: Voice | None = None,
+    policy: TurnPolicy | None = None,
+    own: OwnVoice | None = None,
+    hotwords: str | None = None,
 ) -> AsyncIterator[Playbook]:
     clock = Clock()
-    hear = Hear(model, clock, lang, turn_model=None if voice is None else lambda: voice, policy=policy)
+    model_of_turns = None if voice is None else lambda: voice
+    hear = Hear(model, clock, lang, hotwords=hotwords, turn_model=model_of_turns, policy=policy, own=own)
     hear._vad.voice_confidence = lambda pcm: float(np.abs(np.frombuffer(pcm, np.int16)).max() > 1000)  # type: ignore[method-assign]
     tasks: set[asyncio.Task[Any]] = set()
     create = hear.create_task
@@ -296,6 +308,92 @@ async def test_a_back_channel_lets_the_agent_talk() -> None:
             await play.wait_until_ended()
             assert not play.out.of(BargeInFrame)
             assert (await play.got(HeardFrame))[0].heard.text == text  # the archive keeps what was said
+
+
+async def test_a_back_channel_holds_the_line_and_lets_it_go_on() -> None:
+    async with call(Scripted({0.1: "嗯"})) as play:
+        await play.tell(LineStartedFrame(LINE, 0.0))
+        await play.quiet(0.5)
+        began = play.clock.t
+        await play.say(0.12)
+        (held,) = await play.got(HoldFrame)
+        assert held.at - began <= 0.1  # one window, and the packets to fill it
+        await play.say(0.28)
+        assert not play.out.of(GoOnFrame)
+        await play.quiet(0.14)
+        (gone_on,) = await play.got(GoOnFrame)
+        assert gone_on.at - began <= 0.4 + 0.14
+        assert not play.out.of(BargeInFrame)
+
+
+async def test_an_interruption_holds_the_line_until_it_is_cut() -> None:
+    async with call(Scripted({0.25: "等一下"})) as play:
+        await play.tell(LineStartedFrame(LINE, 0.0))
+        await play.quiet(0.2)
+        await play.say(1.0)
+        await play.quiet(1.0)
+        kinds = [type(f) for f in play.out.frames if isinstance(f, HoldFrame | GoOnFrame | BargeInFrame)]
+        assert kinds == [HoldFrame, BargeInFrame]
+
+
+async def test_a_click_holds_the_line_for_a_moment() -> None:
+    async with call(Scripted({})) as play:
+        await play.tell(LineStartedFrame(LINE, 0.0))
+        await play.quiet(0.2)
+        await play.say(0.08)
+        await play.quiet(0.3)
+        kinds = [type(f) for f in play.out.frames if isinstance(f, HoldFrame | GoOnFrame | BargeInFrame)]
+        assert kinds == [HoldFrame, GoOnFrame]
+        assert not play.out.of(CallerStartedFrame)
+
+
+async def test_words_that_come_late_still_cut_the_line_that_went_on() -> None:
+    async with call(Scripted({0.15: "不是"}, takes=0.1)) as play:
+        await play.tell(LineStartedFrame(LINE, 0.0))
+        settle, play.settle = play.settle, lambda: asyncio.sleep(0)  # type: ignore[method-assign]
+        await play.say(0.24)
+        await play.quiet(0.9)  # simulated: the recogniser has not answered yet
+        await settle()
+        kinds = [type(f) for f in play.out.frames if isinstance(f, HoldFrame | GoOnFrame | BargeInFrame)]
+        assert kinds == [HoldFrame, GoOnFrame, BargeInFrame]
+
+
+async def test_nothing_is_held_while_the_agent_is_silent() -> None:
+    async with call(Scripted({0.2: "我没有钱"})) as play:
+        await play.say(0.8)
+        await play.wait_until_ended()
+        assert not play.out.of(HoldFrame)
+        await play.tell(LineStartedFrame(LINE, 2.0))
+        await play.quiet(0.5)
+        assert not play.out.of(HoldFrame)
+
+
+async def test_several_back_channels_in_a_row_are_no_interruption() -> None:
+    async with call(Scripted({0.1: "嗯好的好的"})) as play:
+        await play.tell(LineStartedFrame(LINE, 0.0))
+        await play.say(1.4)
+        assert not play.out.of(BargeInFrame)
+        await play.say(0.8)  # for ever they may not
+        assert len(play.out.of(BargeInFrame)) == 1
+
+
+async def test_our_own_voice_coming_back_neither_holds_nor_is_heard() -> None:
+    own = OwnVoice()
+    async with call(Scripted({0.2: "等一下"}), own=own) as play:
+        await play.tell(LineStartedFrame(LINE, 0.0))
+        await play.quiet(0.2)
+        babble = np.random.default_rng(2).normal(0, 3000, 16000).astype(np.int16)
+        begun = play.clock.t
+        for at in range(0, len(babble), PACKET):
+            own.say(begun + at / 8000 - 0.1, babble[at : at + PACKET])
+            await play.send(babble[at : at + PACKET] // 2)
+        await play.quiet(0.5)
+        assert not [f for f in play.out.frames if isinstance(f, HoldFrame | BargeInFrame | HeardFrame)]
+        await play.say(0.6)
+        assert [type(f) for f in play.out.frames if isinstance(f, HoldFrame | BargeInFrame)] == [
+            HoldFrame,
+            BargeInFrame,
+        ]
 
 
 async def test_an_interruption_is_told_as_soon_as_it_has_words() -> None:

@@ -18,6 +18,7 @@ from agent.live import CallOutcome
 from agent.models import Models
 from agent.settings import Settings
 from agent.speech.cache import PromptCache
+from agent.telephony.whisper import Whisper
 from archive.repository import CallRepository
 from compliance_checks.gate import Gate
 from sentiment.understand import Understander
@@ -40,8 +41,9 @@ async def supervised(desk: CallDesk, command: str) -> tuple[CallOutcome, list[st
     call = await desk.prepare(case, "en", at=daytime(case))
     done: list[str] = []
 
-    async def hand_over() -> None:
-        done.append("handed over")
+    async def hand_over(whisper: Whisper | None) -> None:
+        assert whisper is not None and len(whisper.pcm) > 0
+        done.append(whisper.line.text)
 
     call.hand_over = hand_over
     line = MemoryLine(CallClock())
@@ -70,7 +72,8 @@ async def supervised(desk: CallDesk, command: str) -> tuple[CallOutcome, list[st
 async def test_the_script_does_what_the_supervisor_asks(desk: CallDesk, command: str, disposition: str) -> None:
     outcome, done, heard = await supervised(desk, command)
     assert outcome.disposition == disposition and outcome.error is None
-    assert done == ([] if command == "end" else ["handed over"])
+    told = "Hand-over: not verified, please verify first. The reason: the person asked for a human."
+    assert done == ([] if command == "end" else [told])
     assert np.abs(np.frombuffer(heard, "<i2").astype(int)).max() > 0, "the line's sound reached the supervisor"
     with desk.database.read() as session:
         repository = CallRepository(session)
@@ -78,4 +81,6 @@ async def test_the_script_does_what_the_supervisor_asks(desk: CallDesk, command:
         assert all(turn.who == "agent" for turn in turns)
         said = [turn.line_id for turn in turns]
         assert said[-1] == ("goodbye" if command == "end" else "handoff")
+        whispered = [e.payload["line"] for e in repository.events(outcome.call_id) if e.kind == "whispered"]
+        assert whispered == ([] if command == "end" else ["handoff_summary"]), "archived, and no turn of the call"
         assert [e.payload["command"] for e in repository.events(outcome.call_id) if e.kind == "supervised"] == [command]

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,33 +11,27 @@ from archive.database import Database
 from campaigns.models import Base
 from campaigns.store import open_campaigns
 
-HERE = Path(__file__).parent
-for folder in (HERE, HERE.parents[1] / "benchmarks"):
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))  # last: benchmarks/console.py is not our console
+sys.path.append(str(Path(__file__).parent))  # `import world`: tests are no package
+
+from postgres import NOTHING_TO_LOSE, NoPostgres, Server, fresh_database, own_server
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Any]:
-    """A PostgreSQL server of the test session's own."""
-    import _postgres
-
-    if _postgres.binaries() is None:
-        pytest.skip("PostgreSQL is not installed here (Debian: apt-get install postgresql)")
-    # A short path that the server's own user can reach: a socket's name has at most 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="callgate-pg-"))
-    folder.chmod(0o755)
-    server = _postgres.Server(folder / "s", "fsync=off", "full_page_writes=off")
-    yield server
-    server.stop("immediate")
-    shutil.rmtree(folder)
+def _migrated(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database with the campaigns' tables, on the test run's server."""
+    with fresh_database(request.getfixturevalue("postgres_server_url")) as url:
+        open_campaigns(url).close()
+        yield url
 
 
-@pytest.fixture(scope="session")
-def _migrated(postgres: Any) -> str:
-    url = str(postgres.database("campaigns"))
-    open_campaigns(url).close()
-    return url
+@pytest.fixture
+def stoppable_postgres() -> Iterator[Server]:
+    """A server of the test's own, for one that stops it."""
+    try:
+        with own_server(*NOTHING_TO_LOSE) as running:
+            yield running
+    except NoPostgres as e:
+        pytest.skip(str(e))
 
 
 @pytest.fixture
@@ -50,7 +41,7 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def postgres_url(_migrated: str) -> str:
-    """The server's database, emptied: making one anew takes longer than most tests."""
+    """That database, emptied: making one anew takes longer than most tests."""
     engine = sa.create_engine(_migrated)
     with engine.begin() as connection:
         names = ", ".join(table.name for table in Base.metadata.tables.values())

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from postgres import Server
 from world import Clock, FakeProvider, SilentRunner, borrower, campaign, ledger
 
 from archive.database import Database
@@ -16,6 +17,7 @@ from campaigns.models import Attempt, Contact
 from campaigns.planning import stop
 from campaigns.provider import DialOrder
 from campaigns.settling import CallResult, Settling, stop_person
+from campaigns.store import open_campaigns
 
 
 class Town(FakeProvider):
@@ -129,8 +131,8 @@ async def test_a_ringing_call_is_hung_up_when_the_person_says_stop_elsewhere(sql
 @pytest.mark.parametrize(
     ("answer", "state", "contact_state"),
     [
-        pytest.param(TimeoutError(), "unknown", "live", marks=pytest.mark.slow),
-        pytest.param(ConnectionResetError(), "unknown", "live", marks=pytest.mark.slow),
+        (TimeoutError(), "unknown", "live"),
+        (ConnectionResetError(), "unknown", "live"),
         (RuntimeError("a bug"), "unknown", "live"),
         (PlaceRefused("invalid_number"), "failed", "done"),
         (PlaceRefused("rejected"), "failed", "held"),
@@ -148,6 +150,7 @@ async def test_what_the_provider_says_to_a_dial(
         assert not running.done()
         running.cancel()
         await asyncio.wait({running})
+        assert running.cancelled(), "it does not wait for what cannot end by itself"
     else:
         await running
     assert len(provider.dialed) == 1
@@ -155,7 +158,6 @@ async def test_what_the_provider_says_to_a_dial(
         assert session.scalars(sa.select(Contact.state)).all() == [contact_state]
 
 
-@pytest.mark.slow
 async def test_a_provider_that_never_answers_is_given_up_as_unknown(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,18 +201,16 @@ async def test_contacts_that_are_due_soon_can_be_waited_for(sqlite: Database) ->
 
 
 @pytest.mark.slow
-async def test_a_database_that_restarts_is_waited_for(postgres: Any, postgres_url: str) -> None:
-    from campaigns.store import open_campaigns
-
-    database = open_campaigns(postgres_url)
+async def test_a_database_that_restarts_is_waited_for(stoppable_postgres: Server) -> None:
+    database = open_campaigns(stoppable_postgres.database("campaigns"))
     clock, settling, number = set_up(database, 6)
     town = Town(settling)
     running = asyncio.create_task(dialer(database, clock, settling, town, number, agents=2).run())
     await until(lambda: len(town.live) == 2)
-    await asyncio.to_thread(postgres.stop, "immediate")
+    await asyncio.to_thread(stoppable_postgres.stop)
     await asyncio.sleep(1)
     assert not running.done()
-    await asyncio.to_thread(postgres.start)
+    await asyncio.to_thread(stoppable_postgres.start)
     while not running.done():
         for attempt_id in list(town.live):
             await town.end(attempt_id)

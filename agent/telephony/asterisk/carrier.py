@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,9 @@ from agent.telephony.carrier import (
     Progress,
     failure_of,
 )
+from agent.telephony.line import MarkPlayed
+from agent.telephony.whisper import Whisper
+from audio.telephone import RATE
 
 log = logging.getLogger(__name__)
 
@@ -122,13 +126,24 @@ class AsteriskCarrier:
     async def hang_up(self, attempt_id: str) -> None:
         await self._clean_up(attempt_id)
 
-    async def transfer(self, attempt_id: str, to: str, *, ring_timeout: float = 30.0) -> None:
-        """Ring ``to`` while the person waits on the bridge; once answered, our media channel leaves."""
+    async def transfer(
+        self, attempt_id: str, to: str, *, ring_timeout: float = 30.0, whisper: Whisper | None = None
+    ) -> None:
+        """Ring ``to`` while the person waits on the bridge; once answered, our media channel leaves.
+
+        The whisper is played on a bridge of its own, where only the desk's phone and a media channel of ours are.
+        """
         desk = DialRequest(attempt_id, to, ring_timeout=ring_timeout)
         call = _Call(f"{DESK}{attempt_id}", None)
         self._calls[call.attempt_id] = call
         try:
+            if whisper is not None:
+                await self._prepare_whisper(call)
             await self._ring(call, desk, prefix="")
+            if whisper is not None and call.line is not None:
+                await self._whisper(call, call.line, whisper)
+            if self._hung_up(attempt_id):
+                raise DialFailed("cancelled", "the person hung up before they were joined")
             await self._ari.request("POST", f"bridges/{BRIDGE}{attempt_id}/addChannel", channel=call.attempt_id)
         except AriError as e:
             await self._delete(f"channels/{call.attempt_id}")
@@ -137,12 +152,52 @@ class AsteriskCarrier:
             await self._delete(f"channels/{call.attempt_id}")
             raise
         finally:
+            if call.line is not None:
+                await self._drop_whisper(call)
             self._calls.pop(call.attempt_id, None)
         self._handed_over.add(attempt_id)  # from here on the two of them talk, until either hangs up
         ours = self._calls.pop(attempt_id, None)
         if ours is not None and ours.line is not None:
             await ours.line.close()
         await self._delete(f"channels/{MEDIA}{attempt_id}")
+
+    async def _prepare_whisper(self, call: _Call) -> None:
+        """A media channel for the desk's phone, before it rings. Without one there is a hand-over all the same."""
+        try:
+            call.line = await self._media(call)
+        except AriError as e:
+            log.warning("nothing can be whispered: %s", e)
+            await self._drop_whisper(call)
+
+    async def _whisper(self, call: _Call, line: AsteriskLine | AudioSocketLine, whisper: Whisper) -> None:
+        """Play to the desk's phone alone. Raises ``DialFailed`` if it hangs up meanwhile."""
+        bridge = f"bridges/{BRIDGE}{call.attempt_id}"
+        await self._ari.request("POST", f"{bridge}/addChannel", channel=f"{call.attempt_id},{MEDIA}{call.attempt_id}")
+        line.answered()
+        await line.send_audio(whisper.pcm)
+        await line.send_mark("whispered")
+        try:
+            async with asyncio.timeout(len(whisper.pcm) / RATE + SETTLE):
+                async for event in line.events():
+                    if isinstance(event, MarkPlayed):
+                        break
+        except TimeoutError:
+            log.warning("a whisper's end was not reported")
+        except LineError as e:
+            log.warning("a whisper was cut short: %s", e)
+        if call.ended.done():
+            raise DialFailed("rejected", "the desk hung up during the whisper")
+        await self._ari.request("POST", f"{bridge}/removeChannel", channel=call.attempt_id)
+
+    async def _drop_whisper(self, call: _Call) -> None:
+        if call.line is not None:
+            await call.line.close()
+        for path in (f"channels/{MEDIA}{call.attempt_id}", f"bridges/{BRIDGE}{call.attempt_id}"):
+            await self._delete(path)
+
+    def _hung_up(self, attempt_id: str) -> bool:
+        call = self._calls.get(attempt_id)
+        return call is not None and call.ended.done()
 
     # one attempt -----------------------------------------------------------------------------------------------
 
@@ -192,7 +247,9 @@ class AsteriskCarrier:
         server = self._server
         assert server is not None
         attempt = call.attempt_id
-        with server.expect(attempt, lambda: self._clean_up(attempt)) as coming:
+        # AudioSocket wants a UUID, which the whisper's name is not.
+        identity = str(uuid.uuid4()) if attempt.startswith(DESK) else attempt
+        with server.expect(identity, lambda: self._clean_up(attempt)) as coming:
             await self._external_media(
                 attempt,
                 external_host=server.external_host,
@@ -200,7 +257,7 @@ class AsteriskCarrier:
                 encapsulation="audiosocket",
                 connection_type="client",
                 format="slin",
-                data=attempt,
+                data=identity,
             )
             try:
                 async with asyncio.timeout(SETTLE):
@@ -317,16 +374,18 @@ class AsteriskCarrier:
         alive = {c["id"] for c in channels if isinstance(c, dict) and isinstance(c.get("id"), str)}
         orphans = set()
         for name in alive:
-            if name.startswith(DESK) and f"{PHONE}{name.removeprefix(DESK)}" in alive:
-                self._handed_over.add(name.removeprefix(DESK))  # two people talk: leave them
+            attempt = name.removeprefix(DESK)
+            # While a desk's phone rings or is whispered to, our media channel is still with the person.
+            if name.startswith(DESK) and f"{PHONE}{attempt}" in alive and f"{MEDIA}{attempt}" not in alive:
+                self._handed_over.add(attempt)  # two people talk: leave them
         for name in alive:
-            for prefix in (PHONE, MEDIA):
+            for prefix in (PHONE, MEDIA, DESK):
                 attempt = name.removeprefix(prefix)
                 if name.startswith(prefix) and attempt not in self._calls and attempt not in self._handed_over:
                     orphans.add(attempt)
         for attempt in orphans:
             log.warning("ending a call that a former connection left behind")
-            await self._clean_up(attempt)
+            await self._end_hand_over(attempt)
         for attempt, call in tuple(self._calls.items()):
             if call.up.is_set() and f"{PHONE}{attempt}" not in alive and call.line is not None:
                 call.line.far_end_gone()

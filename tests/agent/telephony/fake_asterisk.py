@@ -150,6 +150,11 @@ class FakeAsterisk:
                     return 400, {"message": "Channel not found"}
                 self.bridges[path[1]].add(name)
             return 204, None
+        if path[0] == "bridges" and path[-1] == "removeChannel":
+            if query["channel"] not in self.bridges.get(path[1], set()):
+                return 422, {"message": "Channel not in this bridge"}
+            self.bridges[path[1]].discard(query["channel"])
+            return 204, None
         if path[0] == "bridges" and method == "DELETE":
             return (
                 (204, None) if self.bridges.pop(path[1], None) is not None else (404, {"message": "Bridge not found"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -11,15 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agent import handing_over
 from agent.errors import ConfigurationError, LineError
+from agent.events import Proposed
 from agent.telephony.asterisk import Ari, AriError, AsteriskCarrier
 from agent.telephony.asterisk.audiosocket import AudioSocketServer
 from agent.telephony.carrier import DialFailed, DialRequest, DialStatus, DialUnknown, failure_of
 from agent.telephony.line import AudioReceived, DigitPressed, Line, LineClosed, MarkPlayed
+from agent.telephony.whisper import Whisper
 from audio import g711
+from audio.telephone import RATE
+from compliance_checks.gate import Gate
 
 sys.path.insert(0, str(Path(__file__).parent))
-from fake_asterisk import PASSWORD, USER, FakeAsterisk
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from fake_asterisk import PASSWORD, USER, Channel, FakeAsterisk
+from lines import facts
 
 
 @pytest.fixture
@@ -310,3 +318,97 @@ async def test_an_unreadable_control_message_ends_the_call(pbx: tuple[FakeAsteri
     with pytest.raises(LineError, match="JSON"):
         await until(line, LineClosed)
     await ours.close()
+
+
+# the whisper of a hand-over ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whisper() -> Whisper:
+    verdict, line = Gate.load().approve(Proposed("handoff_plain", handing_over.plain("en"), "en"), facts())
+    assert line is not None, verdict
+    return Whisper(line, (9000 * np.sin(2 * np.pi * 600 * np.arange(RATE) / RATE)).astype(np.int16))
+
+
+def heard_by(ours: AsteriskCarrier, channel: Channel | None) -> np.ndarray:
+    """What a phone heard: mu-law over the media socket, 16-bit over AudioSocket."""
+    sound = bytes(channel.heard) if channel is not None else b""
+    return g711.decode(sound) if ours._server is None else np.frombuffer(sound[: len(sound) // 2 * 2], "<i2")
+
+
+def heard_tone(pcm: np.ndarray, hertz: float = 600.0) -> float:
+    """Share of the sound's energy at ``hertz``."""
+    pcm = pcm.astype(float)
+    if len(pcm) < RATE // 4 or not pcm.any():
+        return 0.0
+    spectrum = np.abs(np.fft.rfft(pcm)) ** 2
+    at = np.fft.rfftfreq(len(pcm), 1 / RATE)
+    return float(spectrum[np.abs(at - hertz) < 20].sum() / spectrum.sum())
+
+
+async def test_the_human_hears_the_whisper_and_the_person_does_not(
+    carrier: tuple[FakeAsterisk, AsteriskCarrier], whisper: Whisper
+) -> None:
+    fake, ours = carrier
+    wanted = request("mute")
+    line = (await ours.dial(wanted)).line
+    person = fake.channels[f"phone-{wanted.attempt_id}"]
+    handing = asyncio.create_task(ours.transfer(wanted.attempt_id, "mute", ring_timeout=5, whisper=whisper))
+    name = f"desk-{wanted.attempt_id}"
+    await eventually(lambda: heard_tone(heard_by(ours, fake.channels.get(name))) > 0.5)
+    desk = fake.channels[name]
+    assert desk.id not in fake.bridges[f"bridge-{wanted.attempt_id}"], "nobody is joined while it is whispered"
+    await handing
+    await line.hang_up("handed over")
+    assert fake.bridges == {f"bridge-{wanted.attempt_id}": {person.id, desk.id}}, "the whisper's bridge is gone"
+    assert set(fake.channels) == {person.id, desk.id}
+    assert len(heard_by(ours, desk)) >= len(whisper.pcm) and heard_tone(heard_by(ours, desk)) > 0.5
+    assert heard_tone(heard_by(ours, person)) < 0.05
+    await fake.destroy(desk, 16)
+    await eventually(lambda: not fake.channels and not fake.bridges)
+
+
+async def test_nobody_is_joined_when_either_hangs_up_during_the_whisper(
+    carrier: tuple[FakeAsterisk, AsteriskCarrier], whisper: Whisper
+) -> None:
+    fake, ours = carrier
+    for who in ("desk", "phone"):
+        wanted = request("mute")
+        await ours.dial(wanted)
+        handing = asyncio.create_task(ours.transfer(wanted.attempt_id, "mute", ring_timeout=5, whisper=whisper))
+        name = f"desk-{wanted.attempt_id}"
+        await eventually(lambda name=name: name in fake.channels and len(fake.channels[name].heard) > 2000)
+        await fake.destroy(fake.channels[f"{who}-{wanted.attempt_id}"], 16)
+        with pytest.raises(DialFailed):
+            await handing
+        await ours.hang_up(wanted.attempt_id)
+        await eventually(lambda: not fake.channels and not fake.bridges)
+
+
+async def test_a_hand_over_without_a_media_channel_is_a_hand_over_all_the_same(
+    carrier: tuple[FakeAsterisk, AsteriskCarrier], whisper: Whisper
+) -> None:
+    fake, ours = carrier
+    wanted = request("mute")
+    line = (await ours.dial(wanted)).line
+    fake.refuse["channels/externalMedia"] = 500
+    await ours.transfer(wanted.attempt_id, "mute", ring_timeout=5, whisper=whisper)
+    await line.hang_up("handed over")
+    assert fake.bridges == {f"bridge-{wanted.attempt_id}": {f"phone-{wanted.attempt_id}", f"desk-{wanted.attempt_id}"}}
+
+
+async def test_a_process_that_dies_during_the_whisper_leaves_nobody_in_silence(
+    carrier: tuple[FakeAsterisk, AsteriskCarrier], pbx: tuple[FakeAsterisk, str], whisper: Whisper
+) -> None:
+    fake, ours = carrier
+    wanted = request("mute")
+    await ours.dial(wanted)
+    handing = asyncio.create_task(ours.transfer(wanted.attempt_id, "mute", ring_timeout=5, whisper=whisper))
+    name = f"desk-{wanted.attempt_id}"
+    await eventually(lambda: name in fake.channels and len(fake.channels[name].heard) > 2000)
+    second = AsteriskCarrier(Ari(pbx[1], USER, PASSWORD), "PJSIP/{to}")
+    await second.start()
+    with contextlib.suppress(DialFailed):  # the process that should be dead sees its channels go
+        await handing
+    await eventually(lambda: not fake.channels and not fake.bridges)
+    await second.close()

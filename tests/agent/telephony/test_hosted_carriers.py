@@ -24,6 +24,7 @@ from agent.telephony.carrier import DialFailed, DialRequest, DialStatus, DialUnk
 from agent.telephony.line import AudioReceived, DigitPressed, LineClosed, LineEvent, MarkPlayed
 from agent.telephony.media_socket import Dialect, MediaSocketLine
 from agent.telephony.webhooks import webhook_routes
+from agent.telephony.whisper import WhisperShelf
 
 BASE = "https://calls.example.com"
 REQUEST = DialRequest("attempt-1", "+8613800138000", ring_timeout=30, media_path="/media/x/token")
@@ -175,6 +176,7 @@ class Board:
     def __init__(self) -> None:
         self.media_paths = {"attempt-1": "/media/plivo/token"}
         self.posted: list[tuple[str, DialStatus]] = []
+        self.whispers = WhisperShelf()
 
     def post(self, attempt_id: str, status: DialStatus) -> bool:
         self.posted.append((attempt_id, status))
