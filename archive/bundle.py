@@ -29,6 +29,7 @@ from archive.store import Store
 from archive.transcript import as_text, read_call
 
 _VERIFY = Path(__file__).with_name("bundle_verify.md")
+_SCRIPT = Path(__file__).with_name("bundle_verify.sh.txt")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -74,6 +75,7 @@ def write_bundle(database: Database, store: Store, call_id: str, path: Path, *, 
     files["manifest.json"] = (json.dumps(manifest, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode()
     files["public.pem"] = public_pem(key)
     files["VERIFY.md"] = _VERIFY.read_bytes()
+    files["verify.sh"] = _SCRIPT.read_bytes()
     part = path.with_name(path.name + ".part")
     try:
         fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

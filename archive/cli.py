@@ -44,20 +44,26 @@ def verify(
     home: Home = None,
     json_: Json = False,
     expect: Annotated[
-        str | None, typer.Option(help="A link SEQ:HASH noted earlier, which the chain must still hold.")
+        list[str] | None,
+        typer.Option(help="A link SEQ:HASH noted earlier, which the chain must still hold; may be repeated."),
+    ] = None,
+    anchors: Annotated[
+        Path | None, typer.Option(help="A file of such links, as `callgate archive anchor` writes it.")
     ] = None,
     recordings: Annotated[bool, typer.Option(help="Read every recording too.")] = True,
 ) -> None:
     """Check the chain, every sealed call and every recording. Exit 1 names the first broken link, and what else is."""
+    from archive.anchors import noted
     from archive.audit import Link
     from archive.verify import verify as check
 
     try:
-        link = Link.parse(expect) if expect is not None else None
+        links = [Link.parse(each) for each in expect or ()]
     except ValueError as e:
         _refuse(str(e))
     with _archive(home) as (database, store):
-        report = check(database, store, expect=link, recordings=recordings)
+        links += noted(anchors) if anchors is not None else ()
+        report = check(database, store, expect=links, recordings=recordings)
     document = {**asdict(report), "head": str(report.head), "intact": report.intact}
     lines = [f"{f.what} {f.where}: {f.problem}" for f in report.findings]
     lines.append(
@@ -67,6 +73,22 @@ def verify(
     lines.append(f"head {report.head}")
     _tell(document, lines, json_)
     raise typer.Exit(0 if report.intact else 1)
+
+
+@app.command()
+def anchor(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The file to add it to; keep it out of the archive's reach.")
+    ],
+    home: Home = None,
+    json_: Json = False,
+) -> None:
+    """Note the chain's last link in a file, for `verify --anchors` to look for."""
+    from archive.anchors import note
+
+    with _archive(home) as (database, _):
+        head = note(database, out)
+    _tell({"link": str(head), "path": str(out)}, [str(head)], json_)
 
 
 @app.command()
@@ -241,7 +263,7 @@ def hold_list(home: Home = None, json_: Json = False) -> None:
 def _archive(home: Path | None) -> Iterator[tuple[Database, Store]]:
     """The archive that exists: looking for one makes none. What is wrong with it ends the program with status 2."""
     from archive.database import open_database
-    from archive.errors import ArchiveError
+    from archive.errors import ArchiveError, one_line
     from archive.layout import Layout, default_home
     from archive.store import Store
 
@@ -257,6 +279,9 @@ def _archive(home: Path | None) -> Iterator[tuple[Database, Store]]:
             database.close()
     except ArchiveError as e:
         _refuse(str(e))
+    except OSError as e:  # a file that cannot be read, written or removed
+        name = f"{e.filename}: " if e.filename else ""
+        _refuse(f"{name}{e.strerror or one_line(e)}")
 
 
 def _subject(person: str | None, case: str | None) -> tuple[Who, str]:

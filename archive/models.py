@@ -20,6 +20,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -290,7 +291,12 @@ class Purged(Base):
 class Summary(Base):
     """One call in one row, for lists and charts. ``doc`` is the call's start in microseconds since 1970, made unique:
     newest first is ``doc`` descending. ``severity`` is that of the worst flag, 0 (none) to 4 (critical). Sums over the
-    borrower's turns; divide by ``borrower_turns``."""
+    borrower's turns; divide by ``borrower_turns``. A machine's greeting is no turn of the borrower's.
+
+    ``promise_*`` are days since 1970, written by :mod:`archive.promises`: when the promised amount is due, when
+    payments reached it, when another promise or the lender took its place. All ``None``: nothing is known of the
+    case's payments.
+    """
 
     __tablename__ = "summaries"
     __table_args__ = (
@@ -304,6 +310,12 @@ class Summary(Base):
         Index(None, "script_id", "doc"),
         Index(None, "stage", "doc"),
         Index(None, "scenario", "doc"),
+        Index(
+            "ix_summaries_promised",
+            "doc",
+            sqlite_where=text("promise_due IS NOT NULL"),
+            postgresql_where=text("promise_due IS NOT NULL"),
+        ),
     )
 
     doc: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -333,17 +345,81 @@ class Summary(Base):
     opt_out: Mapped[bool]
     complaint: Mapped[bool]
     gap_p95_ms: Mapped[float | None]
+    promise_due: Mapped[int | None]
+    promise_reached: Mapped[int | None]
+    promise_ended: Mapped[int | None]
+
+
+class PromiseCase(Base):
+    """A case whose promises are to be looked at again: one was made, or a payment came."""
+
+    __tablename__ = "promise_cases"
+
+    case_id: Mapped[str] = mapped_column(Label(128), primary_key=True)
+
+
+class PromiseSource(Base):
+    """How far the news of a source of payments have been read."""
+
+    __tablename__ = "promise_sources"
+
+    name: Mapped[str] = mapped_column(Label(64), primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger)
 
 
 class SummaryReason(Base):
-    """Why a call is flagged, beside its summary: one row a reason."""
+    """Why a call is flagged, beside its summary: one row a reason. ``review`` is the summary's, so that a queue's
+    reasons are counted without it."""
 
     __tablename__ = "summary_reasons"
-    __table_args__ = (Index(None, "doc"),)
+    __table_args__ = (Index(None, "doc"), Index(None, "review", "reason", "severity"))
 
     reason: Mapped[str] = mapped_column(Label(64), primary_key=True)
     doc: Mapped[int] = mapped_column(ForeignKey("summaries.doc", ondelete="CASCADE"), primary_key=True)
     severity: Mapped[int]
+    review: Mapped[str] = mapped_column(Label(8), server_default="none")
+
+
+class SummaryCell(Base):
+    """The sums of an hour's calls in one language that share a ``value`` of one ``dimension`` ("": not set). ``hour``
+    is counted from 1970. Kept by :mod:`archive.rollups`; what they mean, :class:`archive.dashboards.Numbers` says."""
+
+    __tablename__ = "summary_cells"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    dimension: Mapped[str] = mapped_column(Label(16), primary_key=True)
+    hour: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    lang: Mapped[str] = mapped_column(Label(8), primary_key=True)
+    value: Mapped[str] = mapped_column(Label(128), primary_key=True)
+    calls: Mapped[int]
+    conversations: Mapped[int]
+    right_party: Mapped[int]
+    promises: Mapped[int]
+    complaints: Mapped[int]
+    opt_outs: Mapped[int]
+    handed_over: Mapped[int]
+    flagged: Mapped[int]
+    refusals: Mapped[int]
+    borrower_turns: Mapped[int]
+    positive: Mapped[int]
+    anxious: Mapped[int]
+    sad: Mapped[int]
+    frustrated: Mapped[int]
+    angry: Mapped[int]
+    seconds: Mapped[float]
+    valence_sum: Mapped[float]
+    arousal_sum: Mapped[float]
+
+
+class SummaryStale(Base):
+    """An hour whose summaries changed since its cells were summed up. A trigger enters it; never unique, so that nobody
+    waits for anybody."""
+
+    __tablename__ = "summary_stale"
+    __table_args__ = (Index(None, "hour"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    hour: Mapped[int]
 
 
 class SummaryRule(Base):

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from archive.audit import AuditLog
 from archive.errors import ArchiveError
 from archive.models import Call, CallText, Review, Summary, SummaryReason, SummaryRule, Turn
+from archive.promises import Outcome, condition, grace_days, today
 from archive.summaries import doc_of, moment_of
 from archive.tokens import fold, query_tokens
 
@@ -28,14 +30,15 @@ Order = Literal["newest", "severity"]
 MAX_PAGE = 500
 HOUR_US = 3_600_000_000
 RARE = 2000
-"""Calls that a word may fall in to be looked for by the word first, on SQLite."""
+"""Calls that a word may fall in to be looked for by the word first."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
     """Which calls; ``None`` and ``()`` ask nothing. Moments are aware. ``reason`` is a flag's kind
     (:func:`archive.flagging.reason_kind`), ``rule`` the id of a rule that fired, ``text`` words that all must have
-    fallen (``pay*``: a prefix), ``hour`` the hour of day (0–23) at ``utc_offset_min`` minutes east of Greenwich."""
+    fallen (``pay*``: a prefix), ``promise`` what became of it (:mod:`archive.promises`), ``hour`` the hour of day
+    (0–23) at ``utc_offset_min`` minutes east of Greenwich."""
 
     text: str | None = None
     reason: str | None = None
@@ -51,6 +54,7 @@ class CallFilter:
     case_id: str | None = None
     person_id: str | None = None
     emotion: str | None = None
+    promise: Outcome | None = None
     complaint: bool | None = None
     opt_out: bool | None = None
     right_party: bool | None = None
@@ -145,6 +149,14 @@ class CallQueries:
 
     def count(self, wanted: CallFilter, *, at_most: int = 10_000) -> int:
         """How many there are, counted up to ``at_most``."""
+        postgres = self._session.get_bind().dialect.name == "postgresql"
+        if postgres and wanted.text is not None and replace(wanted, text=None) == CallFilter():
+            words = query_tokens(wanted.text)
+            if not words:
+                return 0
+            matching = sa.select(CallText.doc).where(_vector_match(words)).limit(at_most).subquery()
+            with _by_index(self._session):
+                return self._session.scalar(sa.select(sa.func.count()).select_from(matching)) or 0
         found = select(self._session, wanted, Summary.doc)
         if found is None:
             return 0
@@ -162,11 +174,12 @@ class CallQueries:
         if not words or not calls:
             return {}
         columns = (Turn.call_id, Turn.seq, Turn.who, Turn.start, Turn.text, Turn.heard_text)
+        pattern = re.compile("|".join(_pattern(word).pattern for word in words))
         ids = [listed.call_id for listed in calls]
         found: dict[str, list[tuple[int, Hit]]] = {}
         for row in self._session.execute(sa.select(*columns).where(Turn.call_id.in_(ids)).order_by(Turn.start)):
             told = row.text if row.heard_text is None else row.heard_text
-            spans = _spans(told, words)
+            spans = _spans(told, words, pattern)
             if spans:
                 hit = Hit(row.call_id, row.seq, row.who, row.start, told, spans)
                 found.setdefault(row.call_id, []).append((-len({told[a:b] for a, b in spans}), hit))
@@ -174,27 +187,37 @@ class CallQueries:
 
     def reasons(self, wanted: CallFilter) -> list[tuple[str, int, int]]:
         """``(kind, calls, worst severity)`` of the flags among these calls, most frequent first."""
-        docs = select(self._session, wanted, Summary.doc)
-        if docs is None:
-            return []
         found = sa.select(SummaryReason.reason, sa.func.count(), sa.func.max(SummaryReason.severity))
-        if wanted != CallFilter():
+        if wanted == CallFilter(review=wanted.review):  # the calls themselves need not be asked
+            if wanted.review is not None:
+                found = found.where(SummaryReason.review == wanted.review)
+        else:
+            docs = select(self._session, wanted, Summary.doc)
+            if docs is None:
+                return []
             found = found.where(SummaryReason.doc.in_(docs))
         found = found.group_by(SummaryReason.reason).order_by(sa.func.count().desc(), SummaryReason.reason)
         return [(reason, n, worst) for reason, n, worst in self._session.execute(found)]
 
     def values(self, column: Literal["campaign", "script_id", "stage", "scenario"]) -> list[str]:
-        """What a filter can ask of ``column``."""
+        """What a filter can ask of ``column``, in order; the first 500."""
         name = getattr(Summary, column)
-        return [v for v in self._session.scalars(sa.select(name).distinct().order_by(name)) if v is not None]
+        # From each value to the next by the index: DISTINCT would read an entry for every call.
+        seen = sa.select(sa.func.min(name).label("value"), sa.literal(1).label("nth")).cte("seen", recursive=True)
+        after = sa.select(sa.func.min(name)).where(name > seen.c.value).scalar_subquery()
+        more = sa.select(after, seen.c.nth + 1).where(seen.c.value.is_not(None), seen.c.nth < MAX_PAGE)
+        found = seen.union_all(more)
+        return list(self._session.scalars(sa.select(found.c.value).where(found.c.value.is_not(None))))
 
     def set_review(self, call_ids: Sequence[str], review: Review, *, actor: str) -> int:
         """Put calls into (``open``) or out of (``done``) the review queue; returns how many there were. Audited."""
         changed = 0
         for call_id in dict.fromkeys(call_ids):
             update = sa.update(Summary).where(Summary.call_id == call_id).values(review=review)
-            if self._session.execute(update.returning(Summary.doc)).first() is not None:
+            doc = self._session.execute(update.returning(Summary.doc)).scalar()
+            if doc is not None:
                 changed += 1
+                self._session.execute(sa.update(SummaryReason).where(SummaryReason.doc == doc).values(review=review))
                 AuditLog(self._session).append("review.set", actor=actor, subject=call_id, review=review)
         return changed
 
@@ -255,6 +278,8 @@ def _conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
         if wanted.emotion not in ("positive", "anxious", "sad", "frustrated", "angry"):
             raise ArchiveError(f"calls are not counted by the emotion {wanted.emotion!r}")
         conditions.append(getattr(Summary, wanted.emotion) > 0)
+    if wanted.promise is not None:
+        conditions.append(condition(wanted.promise, today(wanted.utc_offset_min), grace_days()))
     if wanted.started_from is not None:
         conditions.append(Summary.doc >= doc_of(wanted.started_from))
     if wanted.started_before is not None:
@@ -283,16 +308,43 @@ def _matching(session: Session, found: sa.Select[Any], words: list[tuple[str, bo
         counted = sa.select(sa.func.count()).select_from(some.limit(RARE + 1).subquery())
         if not paged or (session.scalar(counted) or 0) <= RARE:
             return found.where(Summary.doc.in_(some))
-        # A common word: the other conditions first, and each call that meets them is looked up in the index. The `+`
-        # keeps SQLite, which takes every word for a rare one, from turning the join round.
-        return found.join(_FTS, _FTS.c.rowid == sa.literal_column("+summaries.doc")).where(matches)
+        # A common word: the other conditions first, and each call that meets them is looked up among the matches. The
+        # `+` keeps SQLite, which takes every word for a rare one, from going the other way and sorting them all.
+        return found.where(sa.literal_column("+summaries.doc", sa.BigInteger).in_(some))
+    matches = _vector_match(words)
+    few = _few(session, matches)
+    if few is not None:
+        return found.where(Summary.doc == sa.any_(sa.literal(few, postgresql.ARRAY(sa.BigInteger))))
+    # A common word, of which PostgreSQL keeps statistics: it may walk the calls in order, or take the matches.
+    return found.join(CallText, CallText.doc == Summary.doc).where(matches)
+
+
+def _vector_match(words: list[tuple[str, bool]]) -> ColumnElement[bool]:
     vector: ColumnElement[Any] = sa.literal_column("call_text.vector")
-    query = sa.cast(" & ".join(f"'{word}'" + ":*" * prefix for word, prefix in words), TSQUERY)
-    return found.join(CallText, CallText.doc == Summary.doc).where(vector.op("@@")(query))
+    query = sa.cast(" & ".join(f"'{word}'" + ":*" * prefix for word, prefix in words), postgresql.TSQUERY)
+    return vector.op("@@", return_type=sa.Boolean())(query)
 
 
-def _spans(text: str, words: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    folded = fold(text)
+def _few(session: Session, matches: ColumnElement[bool]) -> list[int] | None:
+    """The calls in which the words fall, ``None`` where there are more than ``RARE``. PostgreSQL knows how common the
+    commonest words are; of all others it thinks too much, and would look for them through all calls."""
+    with _by_index(session):
+        docs = session.scalars(sa.select(CallText.doc).where(matches).limit(RARE + 1)).all()
+    return None if len(docs) > RARE else list(docs)
+
+
+@contextmanager
+def _by_index(session: Session) -> Iterator[None]:
+    """Inside, PostgreSQL takes the index of the words, whatever it thinks of them."""
+    session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+    yield
+    session.execute(sa.text("SET LOCAL enable_seqscan = on"))
+
+
+def _spans(text: str, words: Sequence[str], any_of: re.Pattern[str]) -> tuple[tuple[int, int], ...]:
+    folded = _folded(text)
+    if any_of.search(folded) is None:
+        return ()
     if len(folded) != len(text):  # a compatibility form of another length: offsets would be wrong
         return ((0, 0),) if any(word in folded for word in words) else ()
     found = [match.span() for word in words for match in _pattern(word).finditer(folded)]
@@ -303,6 +355,10 @@ def _spans(text: str, words: Sequence[str]) -> tuple[tuple[int, int], ...]:
         else:
             merged.append((start, end))
     return tuple(merged)
+
+
+_folded = functools.lru_cache(maxsize=8192)(fold)
+"""Scripted lines are the same in many calls."""
 
 
 @functools.lru_cache(maxsize=256)

@@ -96,9 +96,14 @@ def _rule(name: str, values: Mapping[str, Any]) -> Rule:
 
 
 def place_hold(session: Session, scope: Scope, subject: str, *, reason: str, actor: str) -> int:
-    """Hold a call, a case or a person; returns the hold's number. Audited."""
+    """Hold a call, a case or a person; returns the hold's number. Audited. A case or a person may have no call yet.
+
+    Raises ``ArchiveError`` for an unknown call.
+    """
     if scope not in get_args(Scope):
         raise ValueError(f"not a scope: {scope!r}")
+    if scope == "call" and session.get(Call, subject) is None:
+        raise ArchiveError(f"the archive has no call {subject!r}")
     hold = Hold(scope=scope, subject=subject, reason=reason, placed_by=actor, placed_at=datetime.now(UTC))
     session.add(hold)
     session.flush()

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from archive.flagging import reason_kind, severity_rank
 from archive.models import Call, CallText, Event, Flag, Summary, SummaryReason, SummaryRule, Turn, VerdictRow
+from archive.promises import look_again
 from archive.tokens import index_tokens
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,7 +43,7 @@ def write_summary(
 ) -> int:
     """Make or renew the call's summary, its reasons and its searchable text; returns its ``doc``.
 
-    A renewed summary keeps its ``doc`` and what reviewers did.
+    A renewed summary keeps its ``doc``, what reviewers did, and what became of its promise.
     """
     old = session.execute(sa.select(Summary.doc, Summary.review).where(Summary.call_id == call.id)).first()
     doc = old.doc if old is not None else _free(session, doc_of(call.started_at))
@@ -61,7 +62,10 @@ def write_summary(
         kind = reason_kind(flag.reason)
         worst[kind] = max(worst.get(kind, 0), severity_rank(flag.severity))
     if worst:
-        rows = [{"reason": kind, "doc": doc, "severity": severity} for kind, severity in worst.items()]
+        rows = [
+            {"reason": kind, "doc": doc, "severity": severity, "review": values["review"]}
+            for kind, severity in worst.items()
+        ]
         session.execute(sa.insert(SummaryReason), rows)
     rules = Counter(
         (str(hit.get("id", "?")), v.decision, str(hit.get("category", "")))
@@ -76,6 +80,8 @@ def write_summary(
             counted.setdefault((rule[:128], decision), row)["times"] += times
         session.execute(sa.insert(SummaryRule), list(counted.values()))
     session.execute(sa.insert(CallText), [{"doc": doc, "tokens": text_of(turns)}])
+    if call.disposition == "promise_to_pay" and call.case_id is not None:
+        look_again(session, [call.case_id])
     return doc
 
 
@@ -86,8 +92,9 @@ def summary_values(
     events: Sequence[Event],
     flags: Sequence[Flag],
 ) -> dict[str, Any]:
-    """The summary's columns but ``doc``."""
-    theirs = [t for t in turns if t.who == "borrower"]
+    """The summary's columns but ``doc`` and those of its promise. What a machine said is nobody's word or mood."""
+    machine = call.disposition == "voicemail"
+    theirs = [t for t in turns if t.who == "borrower" and not machine and t.intent != "voicemail"]
     begun, ended = call.answered_at or call.started_at, call.ended_at
     seconds = max(0.0, (ended - begun).total_seconds()) if ended is not None else 0.0
     intents = {t.intent for t in theirs} | {i.get("intent") for t in theirs for i in t.intents}

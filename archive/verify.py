@@ -9,7 +9,7 @@ no longer has the digest that the chain holds; a call that was put in has no ent
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,18 +54,22 @@ class Report:
         return not self.findings
 
 
-def verify(database: Database, store: Store, *, expect: Link | None = None, recordings: bool = True) -> Report:
-    """Check the whole archive in one consistent state of the database. ``recordings=False`` leaves their files unread.
+def verify(
+    database: Database, store: Store, *, expect: Link | Sequence[Link] | None = None, recordings: bool = True
+) -> Report:
+    """Check the whole archive in one consistent state of the database. ``recordings=False`` leaves their files unread;
+    ``expect`` are links noted elsewhere (:mod:`archive.anchors`), all of which the chain must still hold.
 
     Raises ``ArchiveError`` where the database cannot be read.
     """
     findings: list[Finding] = []
+    anchors = [] if expect is None else [expect] if isinstance(expect, Link) else list(expect)
     with database.read() as session:
         seals: dict[str, dict[str, Any]] = {}
         ended: dict[str, str] = {}
         known: set[str] = set()
         links = 0
-        for row in _chain(session, findings, expect):
+        for row in _chain(session, findings, anchors):
             links += 1
             if row.kind == "call.purged":
                 ended[row.subject] = row.kind
@@ -98,9 +102,10 @@ def verify(database: Database, store: Store, *, expect: Link | None = None, reco
     return Report(links, looked, heard, unsealed, head, tuple(findings))
 
 
-def _chain(session: Session, findings: list[Finding], expect: Link | None) -> Iterator[AuditRow]:
+def _chain(session: Session, findings: list[Finding], anchors: Sequence[Link]) -> Iterator[AuditRow]:
     """Every link in order; the first one that is broken is a finding (those behind it hang on it)."""
-    previous, last, broken, expected = GENESIS, 0, False, expect is None
+    previous, last, broken = GENESIS, 0, False
+    missing = {anchor for anchor in anchors if anchor.seq > 0}
     while True:
         found = sa.select(AuditRow).where(AuditRow.seq > last).order_by(AuditRow.seq).limit(_BATCH)
         rows = session.scalars(found.execution_options(populate_existing=True)).all()
@@ -111,8 +116,7 @@ def _chain(session: Session, findings: list[Finding], expect: Link | None) -> It
             if problem is not None:
                 findings.append(Finding("chain", str(last + 1 if row.seq != last + 1 else row.seq), problem))
                 broken = True
-            if expect is not None and row.seq == expect.seq:
-                expected = row.hash == expect.hash
+            missing.discard(Link(row.seq, row.hash))
             previous, last = row.hash, row.seq
             yield row
         session.expunge_all()
@@ -123,8 +127,8 @@ def _chain(session: Session, findings: list[Finding], expect: Link | None) -> It
                 "chain", str(min(last, head.seq) + 1), f"the chain ends at link {last}, its head is link {head.seq}"
             )
         )
-    if not expected and expect is not None and expect.seq > 0:
-        findings.append(Finding("chain", str(expect.seq), "the chain does not hold the link that was noted"))
+    for anchor in sorted(missing, key=lambda each: each.seq):
+        findings.append(Finding("chain", str(anchor.seq), "the chain does not hold the link that was noted"))
 
 
 def _link_problem(row: AuditRow, number: int, previous: str) -> str | None:

@@ -3,7 +3,8 @@
 Nothing here waits for the disk but :meth:`CallArchive.begin` (so that a call that cannot be archived is not
 made) and :meth:`CallArchive.close`. Rows go to the database's :mod:`commit queue <archive.commit_queue>`; rows
 that the database will not take go to the call's journal, and rows that even the journal will not take are kept
-and offered again with every row that follows.
+and offered again with every row that follows (:mod:`archive.spill`). Digits by which a borrower proved who they are
+are masked before a row is made (:mod:`archive.masking`).
 """
 
 from __future__ import annotations
@@ -15,87 +16,32 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, get_args
 
-import numpy as np
-
-from agent.events import Disposition, Lang, Proposed, Spoken, Understood, Verdict, Word
-from archive import journal
+from agent.events import Disposition, Proposed, Spoken, Understood, Verdict, Word
+from archive.call_values import NewCall, Promise, ResponseGaps, utc_now
 from archive.commit_queue import queue_of
 from archive.database import Database
 from archive.errors import ArchiveError
 from archive.keys import master_keys
 from archive.layout import CallFiles, private_folder
 from archive.liveness import CallLock
+from archive.masking import Secrets
 from archive.models import Severity, Who
 from archive.operations import Operation
 from archive.repository import RECORDS, CallRepository
+from archive.rows import Utterance, ending_columns, verdict_columns
 from archive.sealing import seal_call
+from archive.spill import Spill
 from archive.store import Store
 from archive.types import clean_json
 
+__all__ = ["CallArchive", "NewCall", "Promise", "ResponseGaps", "utc_now"]
+
 _log = logging.getLogger(__name__)
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class NewCall:
-    """What is known of a call when it begins. Moments are aware; ``models`` maps a role (``asr``, ``intent``,
-    ``voice`` …) to the id of the model in it. ``person_id`` is a pseudonym, the same in all calls to a person."""
-
-    lang: Lang
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    scenario: str | None = None
-    campaign: str | None = None
-    case_id: str | None = None
-    person_id: str | None = None
-    stage: str | None = None
-    script_id: str | None = None
-    script_hash: str | None = None
-    policy: str | None = None
-    policy_hash: str | None = None
-    models: Mapping[str, str] = field(default_factory=dict)
-    started_at: datetime = field(default_factory=utc_now)
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """What the borrower promised: a date in their time zone, an amount in the loan's currency; either may be open."""
-
-    date: date | None = None
-    amount: Decimal | None = None
-    currency: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseGaps:
-    """Percentiles of a call's response gaps in ms, linear between samples; ``None`` without any."""
-
-    p50: float | None
-    p95: float | None
-    n: int
-
-    @staticmethod
-    def of(gaps: Sequence[float]) -> ResponseGaps:
-        if not gaps:
-            return ResponseGaps(None, None, 0)
-        p50, p95 = np.percentile(np.asarray(gaps, np.float64), (50, 95))
-        return ResponseGaps(round(float(p50), 1), round(float(p95), 1), len(gaps))
-
-    def columns(self) -> dict[str, Any]:
-        return {
-            "response_gap_p50_ms": self.p50,
-            "response_gap_p95_ms": self.p95,
-            "response_gap_n": self.n,
-        }
 
 
 class CallArchive:
@@ -121,12 +67,13 @@ class CallArchive:
         self._database, self._clock, self._on_error, self._live = database, clock, on_error, lock
         self._queue, self._store = queue_of(database), store
         self._zero = clock()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._seq = dict.fromkeys(RECORDS, 0)
         self._gaps: list[float] = []
         self._answered = self._finished = self._closed = False
-        self._kept: list[Operation] = []  # touched by the queue's thread only
-        self._spilled = self._told_kept = False
+        self._spill = Spill(self.call_id, files.journal)
+        self._secrets = Secrets()
+        self._unproven: int | None = None  # the turn whose digits nobody has judged yet
 
     @classmethod
     def begin(
@@ -151,30 +98,13 @@ class CallArchive:
         lock = CallLock.acquire(files.lock)
         if lock is None:
             raise ArchiveError(f"the call {call.id} is already live")
+        values = {**call.columns(), "recording": layout.relative(files.recording)}
+
+        def enter(calls: CallRepository) -> None:
+            calls.add_call(values)
+            calls.audit.append("call.began", subject=values["id"], lang=call.lang, script=call.script_hash)
+
         try:
-            values: dict[str, Any] = {
-                "id": str(uuid.UUID(call.id)),
-                "lang": call.lang,
-                "status": "live",
-                "scenario": call.scenario,
-                "campaign": call.campaign,
-                "case_id": call.case_id,
-                "person_id": call.person_id,
-                "stage": call.stage,
-                "script_id": call.script_id,
-                "script_hash": call.script_hash,
-                "policy": call.policy,
-                "policy_hash": call.policy_hash,
-                "models": dict(call.models),
-                "started_at": call.started_at,
-                "recording": layout.relative(files.recording),
-                "response_gap_n": 0,
-            }
-
-            def enter(calls: CallRepository) -> None:
-                calls.add_call(values)
-                calls.audit.append("call.began", subject=values["id"], lang=call.lang, script=call.script_hash)
-
             queue_of(database).write(enter)
         except ArchiveError:
             lock.release()
@@ -230,56 +160,18 @@ class CallArchive:
 
         Raises ``ValueError`` for a ``who`` or a time that cannot be one: such a row could never be stored.
         """
-        if who not in get_args(Who):
-            raise ValueError(f"a turn is the borrower's or the agent's, not {who!r}")
-        if not (math.isfinite(start) and math.isfinite(end)):
-            raise ValueError("a turn starts and ends at finite times")
-        if response_gap_ms is not None and not math.isfinite(response_gap_ms):
-            response_gap_ms = None
-        values = {
-            "who": who,
-            "start": float(start),
-            "end": float(max(start, end)),
-            "text": text,
-            "heard_text": heard_text,
-            "words": [{"text": w.text, "start": w.start, "end": w.end, "probability": w.probability} for w in words],
-            "confidence": _number(confidence),
-            "intent": intent,
-            "intents": [{"intent": name, "confidence": value} for name, value in intents],
-            "slots": dict(slots or {}),
-            "emotion": emotion,
-            "scores": dict(scores or {}),
-            "arousal": _number(arousal),
-            "valence": _number(valence),
-            "line_id": line_id,
-            "script_hash": script_hash,
-            "verdict_seq": verdict,
-            "interrupted": bool(interrupted),
-            "response_gap_ms": _number(response_gap_ms),
-        }
-        if response_gap_ms is not None:
-            with self._lock:
-                self._gaps.append(float(response_gap_ms))
-        return self._record("turns", values)
+        return self._turn(
+            Utterance(
+                who=who, start=start, end=end, text=text, heard_text=heard_text, words=words, confidence=confidence,
+                intent=intent, intents=intents, slots=slots, emotion=emotion, scores=scores, arousal=arousal,
+                valence=valence, line_id=line_id, script_hash=script_hash, verdict=verdict, interrupted=interrupted,
+                response_gap_ms=response_gap_ms,
+            )
+        )  # fmt: skip
 
     def understood(self, understood: Understood) -> int:
         """Record what the borrower said and how it was understood, as a turn."""
-        heard = understood.heard
-        return self.turn(
-            "borrower",
-            heard.span.start,
-            heard.span.end,
-            heard.text,
-            words=heard.words,
-            confidence=heard.confidence,
-            intent=understood.intent,
-            intents=understood.intents,
-            slots=understood.slots,
-            emotion=understood.emotion,
-            scores=understood.scores,
-            arousal=understood.arousal,
-            valence=understood.valence,
-        )
+        return self._turn(Utterance.understood(understood))
 
     def spoken(
         self,
@@ -290,38 +182,51 @@ class CallArchive:
         response_gap_ms: float | None = None,
     ) -> int:
         """Record what the agent said, as a turn."""
-        return self.turn(
-            "agent",
-            spoken.span.start,
-            spoken.span.end,
-            spoken.text,
-            heard_text=spoken.heard_text if spoken.interrupted else None,
-            line_id=spoken.line_id,
-            script_hash=script_hash,
-            verdict=verdict,
-            interrupted=spoken.interrupted,
-            response_gap_ms=response_gap_ms,
+        return self._turn(
+            Utterance.spoken(spoken, verdict=verdict, script_hash=script_hash, response_gap_ms=response_gap_ms)
         )
+
+    def _turn(self, said: Utterance) -> int:
+        with self._lock:
+            digits = 0
+            if said.who == "borrower":
+                masked = self._secrets.mask(said.text, said.words, said.slots or {}, said.start)
+                answers, digits = self._secrets.answering(said.start), masked.digits
+                said = replace(said, text=masked.text, words=masked.words, slots=masked.slots)
+            else:
+                if said.verdict is None and said.line_id is None:
+                    self._secrets.said(said.text, said.start)
+                heard = None if said.heard_text is None else self._secrets.mask_line(said.heard_text)
+                said = replace(said, text=self._secrets.mask_line(said.text), heard_text=heard)
+            if said.gap is not None:
+                self._gaps.append(said.gap)
+            seq = self._record("turns", said.columns())
+            if digits and answers:
+                self._unproven = seq
+        return seq
 
     def verdict(
         self, verdict: Verdict, proposed: Proposed | None = None, *, text: str = "", at: float | None = None
     ) -> int:
         """Record the gate's answer to ``proposed`` (or to a bare ``text``); returns its number for :meth:`turn`."""
-        values = {
-            "at": self._at(at),
-            "decision": verdict.decision,
-            "rules": list(verdict.rules),
-            "proposed": proposed.text if proposed is not None else text,
-            "text": verdict.text,
-            "line_id": proposed.line_id if proposed is not None else None,
-            "script_hash": verdict.script_hash or (proposed.script_hash if proposed is not None else "") or None,
-            "policy_hash": verdict.policy_hash or None,
-        }
-        return self._record("verdicts", values)
+        moment = self._at(at)
+        with self._lock:
+            if proposed is not None:
+                self._proven(False)
+                self._secrets.proposed(proposed, moment)
+            elif text:
+                self._secrets.said(text, moment)
+            values = verdict_columns(verdict, proposed, text, moment)
+            values |= {name: self._secrets.mask_line(values[name]) for name in ("proposed", "text")}
+            return self._record("verdicts", values)
 
     def event(self, kind: str, /, *, at: float | None = None, **payload: Any) -> int:
         """Record that something happened ``at`` (default: now)."""
-        return self._record("events", {"at": self._at(at), "kind": kind, "payload": payload})
+        with self._lock:
+            seq = self._record("events", {"at": self._at(at), "kind": kind, "payload": payload})
+            if kind == "party":
+                self._proven(payload.get("party") == "borrower")
+        return seq
 
     def flag(self, reason: str, severity: Severity = "medium", *, at: float | None = None) -> int:
         """Record a reason for a reviewer to look."""
@@ -329,24 +234,13 @@ class CallArchive:
             raise ValueError(f"not a severity: {severity!r}")
         return self._record("flags", {"at": self._at(at), "reason": reason, "severity": severity})
 
-    def finish(self, disposition: Disposition, promise: Promise | None = None) -> None:
-        """The call has ended with this outcome. The first time counts; rows may still follow.
+    def finish(self, disposition: Disposition | None, promise: Promise | None = None) -> None:
+        """The call has ended with this outcome; ``None``: nobody decided what it came to. The first time counts; rows
+        may still follow.
 
         Raises ``ValueError`` for an unknown disposition and for an amount that is not finite.
         """
-        if disposition not in get_args(Disposition):
-            raise ValueError(f"not a disposition: {disposition!r}")
-        if promise is not None and promise.amount is not None and not promise.amount.is_finite():
-            raise ValueError("a promised amount must be finite")
-        self._end(
-            {
-                "status": "ended",
-                "disposition": disposition,
-                "promise_date": promise.date if promise else None,
-                "promise_amount": promise.amount if promise else None,
-                "promise_currency": promise.currency if promise else None,
-            }
-        )
+        self._end(ending_columns(disposition, promise))
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything recorded so far is committed or in the journal; false if that took too long."""
@@ -365,7 +259,8 @@ class CallArchive:
         done = threading.Event()
 
         def settle() -> None:
-            self._settle()
+            self._spill.bring_home(self._database)
+            self._live.release()
             done.set()
 
         with self._lock:
@@ -386,47 +281,37 @@ class CallArchive:
 
     def refused(self, operations: Sequence[Operation], error: ArchiveError) -> None:
         """The queue could not commit these: keep them in the journal, or in memory where that fails too."""
-        self._fail(error)
-        self._kept.extend(operations)
-        self._spill()
-
-    def _spill(self) -> None:
-        if not self._kept:
-            return
-        try:
-            taken = journal.append(self.files.journal, self._kept)
-        except ArchiveError as e:
-            if not self._told_kept:
-                self._told_kept = True
-                _log.error("call %s: rows are in memory only: %s", self.call_id, e)
-        else:
-            self._spilled = True
-            del self._kept[:taken]
-
-    def _settle(self) -> None:
-        self._spill()
-        if self._spilled:
-            try:
-                journal.replay(self._database, self.files.journal)
-            except ArchiveError as e:
-                _log.error("call %s: its journal stays beside the recording: %s", self.call_id, e)
-        self._live.release()
+        if self.error is None:
+            self.error = error
+            _log.error("call %s: %s", self.call_id, error)
+            if self._on_error is not None:
+                self._on_error(error)
+        self._spill.keep(operations)
 
     def _seal(self, why: str | None = None) -> None:
-        if self._spilled and self.files.journal.exists():
-            return  # rows are missing from the database
+        if self._spill.waiting:
+            return
         try:
             seal_call(self._database, self._store, self.call_id, why=why)
         except ArchiveError as e:
             _log.warning("call %s is not sealed yet: %s", self.call_id, e)
+
+    def _proven(self, verified: bool) -> None:
+        """What became of the digits that were masked: all that the archive keeps of them."""
+        if self._unproven is not None:
+            turn, self._unproven = self._unproven, None
+            self._record(
+                "events", {"at": self.now, "kind": "verification", "payload": {"turn": turn, "verified": verified}}
+            )
 
     def _end(self, values: dict[str, Any]) -> None:
         with self._lock:
             if self._finished:
                 return
             self._finished = True
+            self._proven(False)
             gaps = ResponseGaps.of(self._gaps)
-        self._submit("calls", {**values, "ended_at": utc_now(), **gaps.columns()})
+            self._submit("calls", {**values, "ended_at": utc_now(), **gaps.columns()})
 
     def _record(self, table: str, values: dict[str, Any]) -> int:
         # Numbered and queued in one step: the order of numbers is the order on the disk.
@@ -446,15 +331,3 @@ class CallArchive:
 
     def _at(self, at: float | None) -> float:
         return float(at) if at is not None and math.isfinite(at) else self.now
-
-    def _fail(self, error: ArchiveError) -> None:
-        if self.error is not None:
-            return
-        self.error = error
-        _log.error("call %s: %s", self.call_id, error)
-        if self._on_error is not None:
-            self._on_error(error)
-
-
-def _number(value: float | None) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None

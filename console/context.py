@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from archive.database import Database, migrate
 from archive.store import Store
+from console.oidc.settings import OidcSettings
+from console.softphone import Softphone
 
 VERSION_TABLE = "alembic_version_console"
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -38,7 +40,9 @@ class LiveCalls(Protocol):
 class Context:
     """``home`` is the archive's folder. ``live`` is ``None`` where no calls run in this process. ``models`` names the
     models in use for the operations page; ``lines`` says how the lines are: a mapping of each line's name to a word or
-    to a mapping of what is known of it. ``scripts`` is the operator's folder of scripts, ``None``: those that ship.
+    to a mapping of what is known of it. ``scripts`` is the operator's folder of scripts, ``packs`` that of
+    their policy packs, ``None``: those that ship. ``oidc`` is the identity provider to sign in at, if any; it comes
+    from the environment unless it is given.
     """
 
     database: Database
@@ -50,6 +54,9 @@ class Context:
     zone: str = "Asia/Shanghai"
     secure_cookies: bool = False
     lines: Callable[[], Mapping[str, Any]] | None = None
+    oidc: OidcSettings | None = field(default_factory=OidcSettings.from_environment)
+    softphone: Softphone | None = None
+    """Who answers a browser's call; ``None`` where no calls run in this process."""
 
     store: Store = field(init=False)
 

@@ -2,7 +2,8 @@
 
 A route declares ``@needs("permission")`` or ``@open_to_all``; one that declares nothing cannot be registered. A
 browser signs in with a cookie, a program with ``Authorization: Bearer KEY``. What a browser changes must come from a
-page of ours (Origin or Sec-Fetch-Site; OWASP, "CSRF prevention": verifying origin).
+page of ours (Origin or Sec-Fetch-Site; OWASP, "CSRF prevention": verifying origin). A body is read up to the route's
+limit and no further, whatever its headers say of its length.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from fastapi import HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.formparsers import MultiPartException
+from starlette.types import Message
 
 from archive.database import Database
 from console.people import People, SignedIn
@@ -25,6 +28,8 @@ COOKIE = "callgate_session"
 TOUCH = timedelta(minutes=1)
 """A session's use is written down at most this often: reading pages must not queue for the write lock."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_BODY = 1024 * 1024
+"""Bytes of a request where the route does not say otherwise; the largest form is a campaign's settings."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -44,6 +49,16 @@ def open_to_all(endpoint: F) -> F:
     return endpoint
 
 
+def takes(max_body: int) -> Callable[[F], F]:
+    """The route takes uploads of up to ``max_body`` bytes."""
+
+    def mark(endpoint: F) -> F:
+        endpoint.max_body = max_body  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
 class GuardedRoute(APIRoute):
     """A route that checks its caller before anything of the request is read."""
 
@@ -51,11 +66,12 @@ class GuardedRoute(APIRoute):
         if not hasattr(endpoint, "needs"):
             raise TypeError(f"{path}: the route does not say who may use it")
         self.permission: Permission | None = endpoint.needs
+        self.max_body: int = getattr(endpoint, "max_body", MAX_BODY)
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         original = super().get_route_handler()
-        permission = self.permission
+        permission, max_body = self.permission, self.max_body
 
         async def guarded(request: Request) -> Response:
             person = await run_in_threadpool(identify, request)
@@ -67,9 +83,43 @@ class GuardedRoute(APIRoute):
                     raise HTTPException(403, "not allowed")
             if request.method not in SAFE and not _ours(request):
                 raise HTTPException(403, "the request does not come from a page of ours")
-            return await original(request)
+            body = Body(request, max_body)
+            try:
+                return await original(body.request)
+            except Exception as e:
+                if body.too_large:
+                    raise body.refusal() from e
+                raise
 
         return guarded
+
+
+class Body:
+    """A request's body, which breaks off after ``limit`` bytes. A chunked body says nothing of its length, and what
+    says it may lie: what counts is what arrives. Raises ``HTTPException`` 413 where the header says too much already.
+    """
+
+    def __init__(self, request: Request, limit: int) -> None:
+        self._receive, self._limit, self._read = request.receive, limit, 0
+        said = request.headers.get("content-length", "0")
+        if not (said.isascii() and said.isdigit() and int(said) <= limit):
+            raise self.refusal()
+        self.request = Request(request.scope, self._counted)
+
+    @property
+    def too_large(self) -> bool:
+        return self._read > self._limit
+
+    def refusal(self) -> HTTPException:
+        """The rest is not waited for: the connection ends with the answer."""
+        return HTTPException(413, f"a body has at most {self._limit} bytes", headers={"Connection": "close"})
+
+    async def _counted(self) -> Message:
+        message = await self._receive()
+        self._read += len(message.get("body", b""))
+        if self.too_large:
+            raise MultiPartException("too large")  # at this one the parser closes the files that it has begun
+        return message
 
 
 def identify(request: Request) -> SignedIn | None:

@@ -20,7 +20,7 @@ from babel.dates import format_datetime
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 
-from sentiment.labels import EMOTIONS, INTENTS
+from sentiment.labels import EMOTIONS, INTENTS, UNKNOWN
 
 PageLang = Literal["zh", "en"]
 LANGS: tuple[PageLang, ...] = ("zh", "en")
@@ -40,7 +40,7 @@ def messages(lang: PageLang) -> dict[str, str]:
 
 @lru_cache(maxsize=2)
 def _known(lang: PageLang) -> dict[str, str]:
-    labels = {label.key: label.name[lang] for label in (*INTENTS.values(), *EMOTIONS.values())}
+    labels = {label.key: label.name[lang] for label in (*INTENTS.values(), *EMOTIONS.values(), UNKNOWN)}
     return labels | messages(lang)
 
 

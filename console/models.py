@@ -18,9 +18,11 @@ class ConsoleBase(DeclarativeBase):
 
 
 class Person(ConsoleBase):
-    """Somebody who may sign in. ``password`` is an argon2 hash, ``None`` until it is first set."""
+    """Somebody who may sign in. ``password`` is an argon2 hash, ``None`` until it is first set. ``subject`` is the
+    SHA-256 of who they are at the identity provider, for those who sign in there."""
 
     __tablename__ = "console_people"
+    __table_args__ = (Index(None, "subject", unique=True),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(Label(64), unique=True)
@@ -29,6 +31,22 @@ class Person(ConsoleBase):
     lang: Mapped[str] = mapped_column(Label(8), default="zh")
     disabled_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    subject: Mapped[str | None] = mapped_column(Label(64))
+
+
+class OidcAttempt(ConsoleBase):
+    """A sign-in that was sent to the identity provider and has not come back. ``token`` is the SHA-256 of what the
+    browser's cookie holds, ``state`` that of what the provider must bring back."""
+
+    __tablename__ = "console_oidc_attempts"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    token: Mapped[str] = mapped_column(Label(64), primary_key=True)
+    state: Mapped[str] = mapped_column(Label(64))
+    nonce: Mapped[str] = mapped_column(Label(64))
+    verifier: Mapped[str] = mapped_column(Label(128))
+    next: Mapped[str] = mapped_column(Label(2000))
+    expires_at: Mapped[datetime]
 
 
 class SessionRow(ConsoleBase):

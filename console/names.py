@@ -22,10 +22,13 @@ _TITLES = re.compile(r"(先生|女士|小姐)$")
 
 
 def names_in(verdicts: Iterable[VerdictRow], call: Call, scripts: Path | None = None) -> tuple[str, ...]:
-    """The names, longest first; empty where the call's script is not at hand (an analysed recording has none)."""
+    """The names, longest first; empty where the call's script is not at hand (an analysed recording has none).
+
+    ``scripts`` is the operator's folder; those that ship are looked at too."""
     if call.script_id is None:
         return ()
-    patterns = _patterns(call.script_id, call.lang, scripts)
+    files = tuple(sorted(scripts.glob("**/*.yaml")) if scripts is not None else ()) + tuple(find_scripts())
+    patterns = _patterns(call.script_id, call.lang, tuple((file, file.stat().st_mtime_ns) for file in files))
     found: set[str] = set()
     for verdict in verdicts:
         for pattern in patterns.get(verdict.line_id or "", ()):
@@ -47,17 +50,21 @@ def _parts(name: str) -> set[str]:
 
 
 @lru_cache(maxsize=64)
-def _patterns(script_id: str, lang: str, folder: Path | None) -> Mapping[str, tuple[re.Pattern[str], ...]]:
-    files = find_scripts() if folder is None else sorted(folder.glob("**/*.yaml"))
-    for file in files:
+def _patterns(
+    script_id: str, lang: str, files: tuple[tuple[Path, int], ...]
+) -> Mapping[str, tuple[re.Pattern[str], ...]]:
+    """Every version of the script that is at hand: a call of last month was made with the words of last month. The
+    files come with their times, so that a changed one is read anew."""
+    found: dict[str, tuple[re.Pattern[str], ...]] = {}
+    for file, _ in files:
         try:
             script = parse(file)
         except ScriptError:
             continue
         if (script.id, script.lang) == (script_id, lang):
-            lines = script.content.lines.items()
-            return {key: tuple(map(_pattern, (line.text, *line.alternates.values()))) for key, line in lines}
-    return {}
+            for key, line in script.content.lines.items():
+                found[key] = found.get(key, ()) + tuple(map(_pattern, (line.text, *line.alternates.values())))
+    return found
 
 
 def _pattern(template: str) -> re.Pattern[str]:

@@ -41,6 +41,10 @@ _RIGHT_PARTY = _Rate(
     "Right-party rate", lambda n: n.right_party_rate, lambda n: n.right_party, lambda n: n.conversations,
     {"right_party": True},
 )  # fmt: skip
+_KEPT = _Rate(
+    "Promise-kept rate", lambda n: n.promise_kept_rate, lambda n: n.promises_kept,
+    lambda n: n.promises_kept + n.promises_broken, {"promise": "kept"},
+)  # fmt: skip
 _RATES = (
     _Rate(
         "Contact rate", lambda n: n.contact_rate, lambda n: n.conversations, lambda n: n.calls, {"conversation": True}
@@ -50,6 +54,7 @@ _RATES = (
         "Promise rate", lambda n: n.promise_rate, lambda n: n.promises, lambda n: n.right_party,
         {"disposition": ("promise_to_pay",)},
     ),
+    _KEPT,
     _Rate(
         "Complaint rate", lambda n: n.complaint_rate, lambda n: n.complaints, lambda n: n.conversations,
         {"complaint": True},
@@ -66,7 +71,7 @@ def address(wanted: CallFilter, zone: str) -> str:
     Moments must be midnights of ``zone`` (give or take a change of the clocks).
     """
     query: dict[str, str] = {"review": wanted.review or "all", "order": "newest"}
-    for name in ("reason", "rule", "lang", "campaign", "script_id", "stage", "scenario", "emotion"):
+    for name in ("reason", "rule", "lang", "campaign", "script_id", "stage", "scenario", "emotion", "promise"):
         if (value := getattr(wanted, name)) is not None:
             query[name] = value
     if wanted.text is not None:
@@ -112,6 +117,8 @@ class Panels:
             whole = self._to(wanted) if rate is _RATES[0] else self._to(wanted, _RATES[0])
             if rate.title == "Promise rate":
                 whole = self._to(wanted, _RIGHT_PARTY)
+            if rate is _KEPT:
+                whole = None  # two lists: those that were kept and those that were broken
             href = self._to(wanted, rate)
             tiles.append(
                 Tile(
@@ -167,7 +174,10 @@ class Panels:
     def groups(self) -> Panel:
         """The selection by the split: how many, how they felt, and the rates."""
         by, buckets = self._by, self._cube.by()[:ROWS]
-        lines = [_line(EMOTIONS[name].name[self._lang]) for name, _ in _NO_EMOTIONS]
+        lines = [
+            _line(self._("neutral or unknown") if name == "neutral" else EMOTIONS[name].name[self._lang])
+            for name, _ in _NO_EMOTIONS
+        ]
         rows = []
         for bucket in buckets:
             numbers = bucket.numbers

@@ -14,8 +14,9 @@ Permission = Literal[
     "dashboard.read",
     "live.read",
     "live.control",  # listen in, end, take over
+    "softphone.use",  # talk to the agent from the browser, in a borrower's part
     "compliance.read",  # scripts, packs, refusals, a person's contact ledger
-    "scripts.approve",
+    "scripts.approve",  # two people in two roles must
     "campaigns.read",
     "campaigns.write",
     "audit.read",
@@ -26,12 +27,32 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 _READING: frozenset[Permission] = frozenset({"account", "calls.read", "dashboard.read"})
 GRANTS: Mapping[Role, frozenset[Permission]] = {
-    "operator": frozenset({"account", "dashboard.read", "live.read", "campaigns.read", "campaigns.write"}),
+    "operator": frozenset(
+        {"account", "dashboard.read", "live.read", "softphone.use", "campaigns.read", "campaigns.write"}
+    ),
     "reviewer": _READING | {"calls.listen", "personal.read", "review.write"},
     "supervisor": _READING
-    | {"calls.listen", "personal.read", "review.write", "live.read", "live.control", "campaigns.read"},
+    | {
+        "calls.listen",
+        "personal.read",
+        "review.write",
+        "live.read",
+        "live.control",
+        "softphone.use",
+        "compliance.read",
+        "scripts.approve",
+        "campaigns.read",
+    },
     "compliance": _READING
-    | {"calls.listen", "personal.read", "review.write", "compliance.read", "scripts.approve", "campaigns.read"},
+    | {
+        "calls.listen",
+        "personal.read",
+        "review.write",
+        "compliance.read",
+        "scripts.approve",
+        "softphone.use",
+        "campaigns.read",
+    },
     "auditor": _READING | {"compliance.read", "campaigns.read", "audit.read", "live.read"},
     "admin": frozenset({"account", "people.manage", "audit.read", "campaigns.read", "dashboard.read"}),
 }

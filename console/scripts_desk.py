@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from scripts.cli import approve_script, describe, diff_scripts
 from scripts.errors import ScriptError, UnapprovedScriptError
 from scripts.loader import APPROVERS_NEEDED, MAX_FILE_BYTES, ROOT, find_scripts, parse
@@ -72,12 +74,14 @@ class Scripts:
             for each in row.get("approvals", ())
         ]
         current = {each["who"].casefold() for each in approvals if each["current"]}
+        roles = {each["role"].casefold() for each in approvals if each["current"]}
         return row | {
             "name": name,
             "readable": "id" in row,
             "problem": None if problem is None else problem.replace(f"{path}: ", "").replace(str(path), name),
             "approvals": approvals,
             "missing": max(0, APPROVERS_NEEDED - len(current)),
+            "one_role": next(iter(roles)) if len(roles) == 1 else None,
             "writable": os.access(path, os.W_OK) and os.access(path.parent, os.W_OK),
             "soon": any(each["current"] and each["expires"] < now + timedelta(days=30) for each in approvals),
         }
@@ -92,23 +96,51 @@ class Scripts:
     def approve(self, name: str, read_hash: str, who: str, role: str, now: datetime, days: int) -> Approval:
         """Approve what was read: ``read_hash`` is the content's hash on the page that was approved from.
 
-        One person counts once: whoever holds a current approval of this content cannot give the second one. Raises
-        ``KeyError``, ``ScriptError`` or ``OSError`` (the file cannot be written).
+        One person counts once, and so does one role: whoever holds a current approval of this content cannot give the
+        second one, and the second must come from another role than the first, so that no desk approves its own work.
+        Raises ``KeyError``, ``ScriptError`` or ``OSError`` (the file cannot be written).
         """
         path = self.files()[name]
         script = parse(path)
         if script.content_hash != read_hash:
             raise UnapprovedScriptError("the script was changed after you read it")
-        for each in script.approvals:
-            own = each.who.casefold() == who.casefold() and each.content_hash == script.content_hash
-            if own and now < each.expires:
-                raise UnapprovedScriptError("you have approved this already: it needs a second person")
+        current = [a for a in script.approvals if a.content_hash == script.content_hash and now < a.expires]
+        if any(each.who.casefold() == who.casefold() for each in current):
+            raise UnapprovedScriptError("you have approved this already: it needs a second person")
+        if current and all(each.role.casefold() == role.casefold() for each in current):
+            raise UnapprovedScriptError("your role has approved this already: it needs a person of another role")
         if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
             raise PermissionError(13, "the folder of scripts cannot be written", str(path))
         approval = approve_script(path, who, role, now.replace(microsecond=0), now + timedelta(days=days))
         self._approved.mkdir(parents=True, exist_ok=True)
         (self._approved / f"{script.content_hash}.yaml").write_bytes(path.read_bytes())
         return approval
+
+    def withdraw(self, name: str, read_hash: str, now: datetime) -> int:
+        """Let every current approval of what was read end now, and return how many did; no call begins with the script
+        from then on. One person is enough: saying no is always safe. Raises as ``approve`` does.
+        """
+        path = self.files()[name]
+        script = parse(path)
+        if script.content_hash != read_hash:
+            raise UnapprovedScriptError("the script was changed after you read it")
+        ended = 0
+        approvals = []
+        for each in script.approvals:
+            if each.content_hash == script.content_hash and now < each.expires:
+                each, ended = each.model_copy(update={"expires": max(now, each.at + timedelta(seconds=1))}), ended + 1
+            approvals.append(each.model_dump(mode="json"))
+        if not ended:
+            raise UnapprovedScriptError("nobody has approved this")
+        head = path.read_text(encoding="utf-8").partition("\napprovals:")[0].rstrip("\n")
+        changed = path.with_suffix(".yaml.new")
+        dumped = yaml.safe_dump({"approvals": approvals}, sort_keys=False, allow_unicode=True)
+        changed.write_text(f"{head}\n\n{dumped}", encoding="utf-8")
+        if parse(changed).content_hash != script.content_hash:  # something stood after the approvals
+            changed.unlink()
+            raise UnapprovedScriptError("approvals must be the last key of the file")
+        changed.replace(path)
+        return ended
 
 
 def parse_text(data: bytes) -> Script:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from console.api import audit, calls, dashboards, description, live, metrics, people, review
+from console.api import audit, calls, dashboards, description, live, metrics, people, review, webhooks
 
 
 def routes(router: APIRouter) -> None:
     """Every route of the interface, and ``/metrics``."""
-    for part in (description, calls, review, dashboards, live, people, audit, metrics):
+    for part in (description, calls, review, dashboards, live, people, webhooks, audit, metrics):
         part.routes(router)

@@ -11,7 +11,8 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from archive.audit import AuditLog, Link
 from archive.models import AuditRow
 from archive.verify import verify
-from console.api.models import AuditEntry, AuditList, FindingOut, Problem, Verified, VerifyAsked
+from console.api.models.audit import AuditEntry, AuditList, FindingOut, Verified, VerifyAsked
+from console.api.models.base import Problem
 from console.api.route import add
 from console.guard import needs
 from console.page import context_of, person_of

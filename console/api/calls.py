@@ -13,16 +13,17 @@ from archive.evidence import read_waveform
 from archive.models import Call, Turn, VerdictRow
 from archive.queries import CallFilter, CallQueries, Listed
 from archive.repository import CallRepository
-from console.api.models import (
+from console.api.models.base import Problem
+from console.api.models.calls import (
     CallList,
     CallOut,
     CallsAsked,
     EventOut,
+    FiguresOut,
     FlagOut,
     ListedCall,
     PageAsked,
     PeaksOut,
-    Problem,
     PromiseOut,
     Rule,
     TurnOut,
@@ -30,9 +31,10 @@ from console.api.models import (
 )
 from console.api.route import add
 from console.guard import needs
+from console.insights import insights
 from console.names import names_in
 from console.page import context_of, person_of
-from console.pages.call import MAX_BINS, known
+from console.pages.call import MAX_BINS, duration, known
 from console.pages.call import recording as whole_or_range
 from console.pages.queue import read_filter
 from console.privacy import hide, hide_values
@@ -107,6 +109,7 @@ def one_call(request: Request, call_id: str) -> CallOut:
             EventOut(seq=e.seq, at=e.at, kind=e.kind, payload=_covered(e.payload or {}, hidden)) for e in events
         ],
         flags=[FlagOut.model_validate(flag) for flag in flags],
+        figures=FiguresOut.model_validate(insights(call, turns, duration(call, turns))) if turns else None,
     )  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Query, Request
 
 from archive.dashboards import Bucket, Dashboards, Dimension, Numbers, Step
 from console.api.calls import filter_of
-from console.api.models import BucketOut, CallsAsked, NumbersOut, RuleCount
+from console.api.models.calls import CallsAsked
+from console.api.models.dashboards import BucketOut, NumbersOut, RuleCount
 from console.api.route import add
 from console.guard import needs
 from console.page import context_of

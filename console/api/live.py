@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request
 
 from console.alerts import Alerts
-from console.api.models import Acknowledged, AlertOut, Changed, LiveCall
+from console.api.models.base import Changed
+from console.api.models.live import Acknowledged, AlertOut, LiveCall
 from console.api.route import add
 from console.guard import needs
 from console.live_feed import shown

@@ -6,17 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Request
 
-from console.api.models import (
-    Changed,
-    Invited,
-    KeyOut,
-    MadeKey,
-    Me,
-    NewKey,
-    NewPerson,
-    NewRole,
-    PersonOut,
-)
+from console.api.models.base import Changed
+from console.api.models.people import Invited, KeyOut, MadeKey, Me, NewKey, NewPerson, NewRole, PersonOut
 from console.api.route import add
 from console.guard import needs
 from console.models import Person
@@ -50,6 +41,7 @@ def me(request: Request) -> Me:
 def _out(person: Person) -> PersonOut:
     return PersonOut(
         name=person.name, role=person.role, lang=person.lang, has_password=person.password is not None,
+        elsewhere=person.subject is not None,
         disabled_at=person.disabled_at, created_at=person.created_at,
     )  # fmt: skip
 

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from archive.models import Call, Turn, VerdictRow
 from archive.queries import CallQueries
 from archive.repository import CallRepository
-from console.api.models import (
+from console.api.models.base import Changed
+from console.api.models.review import (
     Agreement,
     Answers,
     CardOut,
-    Changed,
     CommentOut,
     CorrectionList,
     CorrectionOut,

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from console.api.models import Problem
+from console.api.models.base import Problem
 from console.guard import SAFE, GuardedRoute
 
 PREFIX = "/api/v1"

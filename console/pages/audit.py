@@ -20,8 +20,9 @@ KINDS = (
     "sign_in.refused", "people.invited", "people.password_set", "people.role_set", "people.disabled", "keys.made",
     "keys.revoked", "keys.rotated", "hold.placed", "hold.released", "archive.purged", "archive.reprocessed",
     "archive.verified", "alert.acknowledged", "subject.exported", "subject.erased", "person.ledger_read",
-    "script.approved",
+    "script.approved", "script.withdrawn", "softphone.called",
     "campaign.saved", "campaign.started", "campaign.stopped", "campaign.imported", "campaign.resolved",
+    "webhook.set", "webhook.disabled", "webhook.tested", "webhook.retried",
 )  # fmt: skip
 """What the filter offers; an entry of another kind is shown all the same."""
 _CALL = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}\Z")

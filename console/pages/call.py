@@ -19,6 +19,7 @@ from archive.models import Call, Turn, VerdictRow
 from archive.queries import CallQueries
 from archive.repository import CallRepository
 from console.guard import needs
+from console.insights import insights
 from console.names import names_in
 from console.page import context_of, lang_of, person_of, render
 from console.privacy import hide, hide_values
@@ -76,6 +77,7 @@ def call_page(request: Request, call_id: str) -> Response:
             if t.who == "borrower"
         ],
         "seconds": duration(call, turns),
+        "figures": insights(call, turns, duration(call, turns)) if turns else None,
         "card": load_card(),
         "intents": list(INTENTS.values()),
         "emotions": list(EMOTIONS.values()),

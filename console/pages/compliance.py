@@ -22,7 +22,7 @@ from compliance_checks.explain import category_name
 from compliance_checks.pack import Pack
 from compliance_checks.policy import Policies, PolicyError
 from console.context import Context
-from console.guard import needs
+from console.guard import needs, takes
 from console.ledger_desk import find_people, has_campaigns, read_ledger
 from console.page import context_of, lang_of, person_of, render
 from console.pages.queue import read_filter
@@ -31,6 +31,7 @@ from console.scripts_desk import Scripts, changes, lines, parse_text
 from scripts.errors import ScriptError
 
 MAX_DAYS = 730
+MAX_SCRIPT = 2 * 1024 * 1024
 FileName = Annotated[str, Query(max_length=300)]
 
 
@@ -38,6 +39,7 @@ def routes(router: APIRouter) -> None:
     router.get("/compliance")(compliance_page)
     router.get("/compliance/script")(script_page)
     router.post("/compliance/script/approve")(approve)
+    router.post("/compliance/script/withdraw")(withdraw)
     router.get("/compliance/diff")(diff_page)
     router.post("/compliance/diff")(diff_upload)
     router.get("/compliance/packs")(packs_page)
@@ -78,12 +80,12 @@ def _script(request: Request, file: str, status: int = 200, error: str | None = 
         content = desk.read(file).content
     except ScriptError:
         content = None
-    mine = person_of(request).name.casefold()
+    mine, role = person_of(request).name.casefold(), person_of(request).role
     return render(
         request, "script.html", status, tab="scripts", row=row, content=content, error=error,
         versions=[name for name in desk.versions() if name != file],
         done=any(each["current"] and each["who"].casefold() == mine for each in row["approvals"]),
-        program=person_of(request).name.startswith("key:"),
+        program=person_of(request).name.startswith("key:"), same_role=row.get("one_role") == role,
     )  # fmt: skip
 
 
@@ -115,6 +117,27 @@ def approve(
     return RedirectResponse(f"/compliance/script?{urlencode({'file': file})}", 303)
 
 
+@needs("scripts.approve")
+def withdraw(
+    request: Request, file: Annotated[str, Form(max_length=300)], hash: Annotated[str, Form(max_length=64)]
+) -> Response:
+    """End the approvals of what was read: no call begins with it any more."""
+    person = person_of(request)
+    try:
+        ended = scripts_of(request).withdraw(file, hash, datetime.now(UTC).replace(microsecond=0))
+    except KeyError:
+        raise HTTPException(404, "there is no such script") from None
+    except ScriptError as e:
+        return _script(request, file, 422, str(e))
+    except OSError:
+        return _script(request, file, 422, "the folder of scripts cannot be written")
+    with context_of(request).database.write() as session:
+        AuditLog(session).append(
+            "script.withdrawn", actor=person.name, subject=f"script:{file}", hash=hash, approvals=ended
+        )
+    return RedirectResponse(f"/compliance/script?{urlencode({'file': file})}", 303)
+
+
 @needs("compliance.read")
 def diff_page(request: Request, before: FileName = "", after: FileName = "") -> Response:
     """Two versions side by side."""
@@ -132,6 +155,7 @@ def diff_page(request: Request, before: FileName = "", after: FileName = "") -> 
 
 
 @needs("compliance.read")
+@takes(MAX_SCRIPT + 64 * 1024)
 def diff_upload(
     request: Request, before: Annotated[str, Form(max_length=300)], after: Annotated[UploadFile, File()]
 ) -> Response:
@@ -139,7 +163,7 @@ def diff_upload(
     desk = scripts_of(request)
     if before not in desk.versions():
         raise HTTPException(404, "there is no such script")
-    data = after.file.read(2 * 1024 * 1024)
+    data = after.file.read(MAX_SCRIPT)
     try:
         found = changes(desk.read(before), parse_text(data))
     except ScriptError as e:

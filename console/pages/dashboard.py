@@ -21,6 +21,7 @@ from console.guard import needs
 from console.page import context_of, lang_of, person_of, render
 from console.pages.queue import read_filter
 from console.panels import SPLITS, Panels
+from console.payments import catch_up
 
 DEFAULT_DAYS = 30
 KEPT_S, KEPT = 30.0, 32
@@ -39,6 +40,7 @@ def dashboard(request: Request) -> Response:
     wanted, by = _selection(request)
     context = context_of(request)
     query = defaultdict(str, request.query_params)
+    _caught_up(request)
     with context.database.read() as session:
         values = _built(request, session, wanted, by)
     first, last = _days(wanted, context.zone)
@@ -52,6 +54,7 @@ def dashboard(request: Request) -> Response:
 def export(request: Request, panel: str) -> Response:
     """One panel's numbers as CSV."""
     wanted, by = _selection(request)
+    _caught_up(request)
     with context_of(request).database.read() as session:
         panels = {each.id: each for each in _built(request, session, wanted, by)["panels"]}
     if panel not in panels:
@@ -59,6 +62,11 @@ def export(request: Request, panel: str) -> Response:
     body = csv_of(panels[panel])
     headers = {"Content-Disposition": f'attachment; filename="callgate-{panel}.csv"'}
     return Response(body, headers=headers, media_type="text/csv; charset=utf-8")
+
+
+def _caught_up(request: Request) -> None:
+    if catch_up(context_of(request).database) and hasattr(request.app.state, "dashboards"):
+        request.app.state.dashboards.clear()
 
 
 def _built(request: Request, session: Session, wanted: CallFilter, by: Dimension) -> dict[str, Any]:

@@ -28,13 +28,14 @@ from campaigns.models import Campaign, Import, Trunk
 from campaigns.outcomes import EFFECTS
 from campaigns.store import attach
 from console.context import Context
-from console.guard import needs
+from console.guard import needs, takes
 from console.ledger_desk import has_campaigns
 from console.page import context_of, person_of, render
 
 IMPORTS = 30
 SHOWN_PROBLEMS = 200
 MAX_CONFIG = 64 * 1024
+MAX_FILE = 32 * 1024 * 1024
 CampaignName = Annotated[str, Form(max_length=64)]
 
 
@@ -53,6 +54,7 @@ def operations_page(request: Request) -> Response:
 
 
 @needs("campaigns.write")
+@takes(MAX_FILE)
 def import_file(
     request: Request,
     file: Annotated[UploadFile, File()],
@@ -201,9 +203,9 @@ def _page(
             for campaign in session.scalars(sa.select(Campaign)):
                 configs[campaign.name] = yaml.safe_dump(campaign.config, allow_unicode=True, sort_keys=False)
     return render(
-        request, "operations.html", status, campaigns=found, configs=configs, imports=imports, trunks=trunks, now=now,
-        lines=health(context), models=context.models, error=error, report=report, file=file, mode=mode, config=config,
-        shown=SHOWN_PROBLEMS, outcomes=sorted(EFFECTS),
+        request, "operations.html", status, tab="campaigns", campaigns=found, configs=configs, imports=imports,
+        trunks=trunks, now=now, lines=health(context), models=context.models, error=error, report=report, file=file,
+        mode=mode, config=config, shown=SHOWN_PROBLEMS, outcomes=sorted(EFFECTS),
     )  # fmt: skip
 
 

@@ -21,6 +21,8 @@ from console.review import Reviews
 
 PAGE = 50
 MAX_BULK = 200
+MOST, MOST_FOUND = 10_000, 500
+"""How far calls are counted, and calls in which words were looked for."""
 SEVERITY = {"low": 1, "medium": 2, "high": 3, "critical": 4}
 
 
@@ -44,13 +46,14 @@ def queue(request: Request) -> Response:
         choices = {name: calls.values(name) for name in ("campaign", "script_id", "scenario")}
         assigned = Reviews(session).assigned([c.call_id for c in page.calls])
         reviewers = [p.name for p in People(session).all() if allowed(p.role, "review.write") and p.disabled_at is None]
-        total = calls.count(wanted)
+        most = MOST if wanted.text is None else MOST_FOUND
+        total = calls.count(wanted, at_most=most)
     if not person_of(request).may("personal.read"):
         hits = {key: [redact(hit) for hit in found] for key, found in hits.items()}
     template = "queue_rows.html" if request.headers.get("hx-request") and query.get("cursor") else "queue.html"
     return render(
         request, template, page=page, hits=hits, reasons=reasons, choices=choices, assigned=assigned,
-        reviewers=reviewers, query=query, total=total, wanted=wanted, order=order,
+        reviewers=reviewers, query=query, total=total, most=most, wanted=wanted, order=order,
     )  # fmt: skip
 
 
@@ -105,6 +108,11 @@ def read_filter(query: Mapping[str, str], zone: str) -> CallFilter:
                 values[key] = datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
             except (ValueError, OverflowError):
                 raise HTTPException(422, f"{name}: a date such as 2026-11-22") from None
+    if query.get("promise"):
+        if query["promise"] not in ("kept", "broken", "open"):
+            raise HTTPException(422, "promise: kept, broken or open")
+        offset = datetime.now(ZoneInfo(zone)).utcoffset() or timedelta()
+        values |= {"promise": query["promise"], "utc_offset_min": int(offset.total_seconds() // 60)}
     if query.get("hour"):
         if not query["hour"].isdigit() or int(query["hour"]) > 23:
             raise HTTPException(422, "hour: 0 to 23")

@@ -9,11 +9,15 @@ from fastapi.responses import RedirectResponse
 
 from console.guard import COOKIE, needs, open_to_all
 from console.i18n import LANGS
+from console.oidc import Provider
 from console.page import context_of, person_of, render
 from console.people import People
 from console.people.store import SESSION_LIFE, PeopleError
+from console.permissions import GRANTS
 from console.security import AttemptLimit
 
+SLOW = "Too many attempts. Try again in five minutes."
+WRONG = "Name or password is wrong."
 BY_NAME, BY_ADDRESS = AttemptLimit(5, 300.0), AttemptLimit(30, 300.0)
 
 
@@ -40,7 +44,7 @@ def sign_in_page(request: Request, next: str = "/") -> Response:
         return RedirectResponse(local(next), 303)
     with context_of(request).database.read() as session:
         fresh = not People(session).anybody()
-    return render(request, "sign_in.html", next=local(next), error=None, fresh=fresh)
+    return door(request, next, fresh=fresh)
 
 
 @open_to_all
@@ -52,14 +56,14 @@ def sign_in(
 ) -> Response:
     keys = f"name:{name.casefold()}", f"address:{request.client.host if request.client else '?'}"
     if BY_NAME.blocked(keys[0]) or BY_ADDRESS.blocked(keys[1]):
-        return render(request, "sign_in.html", 429, next=local(next), error="slow", fresh=False)
+        return door(request, next, 429, error=SLOW)
     with context_of(request).database.write() as session:
         token = People(session).sign_in(name, password)
     if token is None:
         BY_NAME.failed(keys[0])
         BY_ADDRESS.failed(keys[1])
-        return render(request, "sign_in.html", 401, next=local(next), error="wrong", fresh=False)
-    return _with_session(request, RedirectResponse(local(next), 303), token)
+        return door(request, next, 401, error=WRONG)
+    return with_session(request, RedirectResponse(local(next), 303), token)
 
 
 @open_to_all
@@ -102,12 +106,12 @@ def welcome(
             signed_in = People(session).accept(token, password)
     except PeopleError as e:
         return render(request, "welcome.html", 422, name=name, token=token, error=str(e))
-    return _with_session(request, RedirectResponse("/", 303), signed_in)
+    return with_session(request, RedirectResponse("/", 303), signed_in)
 
 
 @needs("account")
 def account_page(request: Request) -> Response:
-    return render(request, "account.html", error=None, done=False)
+    return _account(request)
 
 
 @needs("account")
@@ -118,8 +122,15 @@ def change_password(
         with context_of(request).database.write() as session:
             People(session).change_password(person_of(request).name, old, new)
     except PeopleError as e:
-        return render(request, "account.html", 422, error=str(e), done=False)
+        return _account(request, 422, str(e))
     return RedirectResponse("/sign-in", 303)  # every session of the person has ended
+
+
+def _account(request: Request, status: int = 200, error: str | None = None) -> Response:
+    with context_of(request).database.read() as session:
+        found = People(session).find(person_of(request).name)
+    own = found is not None and found.subject is None
+    return render(request, "account.html", status, error=error, own=own, grants=sorted(GRANTS[person_of(request).role]))
 
 
 @open_to_all
@@ -146,7 +157,14 @@ def local(target: str) -> str:
     return target if plain and target.isprintable() else "/"
 
 
-def _with_session(request: Request, response: Response, token: str) -> Response:
+def door(request: Request, next: str, status: int = 200, *, error: str | None = None, fresh: bool = False) -> Response:
+    """The sign-in page; the way to the identity provider stands on it where there is one."""
+    provider: Provider | None = request.app.state.provider
+    label = provider.settings.label if provider is not None else None
+    return render(request, "sign_in.html", status, next=local(next), error=error, fresh=fresh, provider=label)
+
+
+def with_session(request: Request, response: Response, token: str) -> Response:
     # A new token at every sign-in: one that was planted before is worth nothing afterwards.
     response.set_cookie(
         COOKIE, token, max_age=int(SESSION_LIFE.total_seconds()), httponly=True, samesite="lax",

@@ -19,6 +19,7 @@ SESSION_IDLE = timedelta(hours=2)
 SESSION_LIFE = timedelta(hours=12)
 INVITATION_LIFE = timedelta(hours=24)
 _NAME = re.compile(r"[\w.@+-]{2,64}\Z")
+ELSEWHERE = "this person signs in at the identity provider, which also gives the role"
 
 
 class PeopleError(Exception):
@@ -66,6 +67,42 @@ class People:
             self._audit.append("sign_in.refused", actor="nobody", subject="console")
             return None
         return self._open(person)
+
+    def sign_in_elsewhere(self, subject: str, name: str, role: Role, lang: str) -> str:
+        """The new session's token of who proved to be ``subject`` at the identity provider, which says what they are
+        called and may do. Raises ``PeopleError``.
+
+        A name that somebody else holds here is refused: whoever may choose a name there must not become them.
+        """
+        kept = digest(subject)
+        person = self._session.scalar(sa.select(Person).where(Person.subject == kept))
+        if person is None:
+            if not _NAME.match(name):
+                raise PeopleError("the identity provider gives no name that can be used here")
+            if self.find(name) is not None:
+                raise PeopleError("somebody else holds your name here already")
+            person = Person(
+                name=name, password=None, role=role, lang=lang, disabled_at=None, created_at=self._now, subject=kept
+            )
+            self._session.add(person)
+            self._session.flush()
+            self._audit.append("people.invited", actor="oidc", subject=f"person:{name}", role=role)
+        if person.disabled_at is not None:
+            raise PeopleError("your account was disabled here")
+        if role != person.role:
+            self._session.execute(sa.delete(SessionRow).where(SessionRow.person_id == person.id))
+            person.role = role
+            self._audit.append("people.role_set", actor="oidc", subject=f"person:{person.name}", role=role)
+        return self._open(person)
+
+    def end_sessions_of(self, subject: str) -> None:
+        """Who is ``subject`` at the identity provider has no role any more."""
+        whose = sa.select(Person.id).where(Person.subject == digest(subject)).scalar_subquery()
+        self._session.execute(sa.delete(SessionRow).where(SessionRow.person_id == whose))
+
+    def refused(self, reason: str) -> None:
+        """Somebody was turned away at the door."""
+        self._audit.append("sign_in.refused", actor="nobody", subject="console", reason=reason)
 
     def _open(self, person: Person) -> str:
         token, kept = new_token()
@@ -118,6 +155,8 @@ class People:
         if role not in ROLES:
             raise PeopleError(f"there is no role {role!r}")
         person = self.find(name)
+        if person is not None and person.subject is not None:
+            raise PeopleError(ELSEWHERE)
         if person is None:
             person = Person(name=name, password=None, role=role, lang=lang, disabled_at=None, created_at=self._now)
             self._session.add(person)
@@ -167,6 +206,8 @@ class People:
         person = self._known(name)
         if role not in ROLES:
             raise PeopleError(f"there is no role {role!r}")
+        if person.subject is not None:
+            raise PeopleError(ELSEWHERE)
         if role != "admin":
             self._keep_an_admin(person)
         person.role = role

@@ -6,7 +6,7 @@ addEventListener("DOMContentLoaded", () => {
   const moods = { neutral: css("--s0"), positive: css("--good"), anxious: css("--s1"), sad: css("--borrower"), frustrated: css("--s2"), angry: css("--s4") };
   const formats = {
     percent: (v) => (v === null || v === undefined ? "–" : `${(v * 100).toFixed(1)}%`),
-    score: (v) => (v === null || v === undefined ? "–" : Number(v).toFixed(2)),
+    score: (v) => (v === null || v === undefined ? "–" : (Math.round(v * 100) / 100 + 0).toFixed(2)),
     number: (v) => (v === null || v === undefined ? "–" : String(v)),
   };
   const plots = new Map();

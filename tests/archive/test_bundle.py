@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -129,6 +130,52 @@ def test_a_call_without_sound_and_a_purged_one(archive: Archive, tmp_path: Path)
         folder = unpack(made, tmp_path / str(number))
         assert not (folder / "audio.wav").exists()
         assert [status for status, _ in follow(folder)] == [0, 0, 0, 0]
+
+
+def script(folder: Path, *words: str) -> tuple[int, list[str]]:
+    """The script in the bundle, run from elsewhere by the plainest shell there is."""
+    done = subprocess.run(
+        ["sh", str(folder / "verify.sh"), *words], cwd="/", capture_output=True, text=True, timeout=60,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+    )  # fmt: skip
+    assert done.stderr == ""
+    return done.returncode, [line for line in done.stdout.splitlines() if line.startswith("BAD")]
+
+
+@needs_openssl
+def test_the_script_in_the_bundle_finds_what_was_changed(archive: Archive, tmp_path: Path) -> None:
+    call_id, silent = archive.call(), archive.call(sound=False)
+    made = write_bundle(archive.database, archive.store, call_id, tmp_path / "e.zip", actor="wang")
+    folder = unpack(made, tmp_path / "e")
+    assert script(folder) == script(folder, made.signer) == (0, [])
+    status, told = script(folder, "0" * 64)
+    assert status == 1 and "not the one you named" in told[0]
+    for name in (
+        "rows/turns.jsonl",
+        "rows/verdicts.jsonl",
+        "audio.wav",
+        "manifest.json",
+        "transcript.txt",
+        "SHA256SUMS.sig",
+    ):
+        path = folder / name
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1])
+        status, told = script(folder)
+        assert status == 1 and told, name
+        path.write_bytes(whole)
+    (folder / "extra.txt").write_text("slipped in")
+    assert script(folder) == (1, ["BAD   a file that is not listed: extra.txt"])
+    (folder / "extra.txt").unlink()
+    (folder / "audio.wav").rename(folder / "kept")
+    assert "BAD   the sound is missing" in script(folder)[1]
+    assert script(folder)[0] == 1
+
+    other = write_bundle(archive.database, archive.store, silent, tmp_path / "s.zip", actor="wang")
+    assert script(unpack(other, tmp_path / "s")) == (0, [])
+    archive.tamper(f"UPDATE verdicts SET decision = 'allow' WHERE seq = 1 AND call_id = '{silent}'")
+    forged = write_bundle(archive.database, archive.store, silent, tmp_path / "f.zip", actor="wang")
+    assert script(unpack(forged, tmp_path / "f")) == (1, ["BAD   verdicts are not as they were sealed"])
 
 
 def test_what_cannot_be_bundled(archive: Archive, tmp_path: Path) -> None:

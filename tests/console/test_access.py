@@ -19,7 +19,8 @@ from console.permissions import GRANTS, ROLES, allowed
 
 ORIGIN, PASSWORD = "http://testserver", "correct horse battery"
 SignIn = Callable[..., httpx.Client]
-OPEN = {"/sign-in", "/sign-out", "/welcome/{token}", "/preferences", "/healthz"}
+SIGN_IN = {"/sign-in", "/sign-in/oidc", "/sign-in/oidc/callback"}
+OPEN = SIGN_IN | {"/sign-out", "/welcome/{token}", "/preferences", "/healthz"}
 
 
 def guarded(app: FastAPI) -> list[GuardedRoute]:
@@ -190,6 +191,12 @@ def test_a_key_opens_what_its_role_may_and_no_more(app: FastAPI, context: Contex
 )
 def test_nobody_is_sent_elsewhere(target: str) -> None:
     assert local(target) == "/"
+
+
+def test_a_page_that_is_not_there_keeps_the_readers_language_and_way_back(sign_in: SignIn) -> None:
+    page = sign_in("reviewer", "zh").get("/nothing")
+    assert page.status_code == 404 and "没有这个页面" in page.text and 'href="/queue"' in page.text
+    assert "Not Found" not in page.text
 
 
 def test_answers_carry_strict_headers(app: FastAPI) -> None:

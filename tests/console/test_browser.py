@@ -43,11 +43,12 @@ pytestmark = [
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text(encoding="utf-8")
 PASSWORD = "correct horse battery"
 PHONE = {"width": 375, "height": 740}
+SCRIPT = "/compliance/script?file=zh/days_1_15_reminder.yaml"
 PAGES: Mapping[str, Sequence[str]] = {
-    "operator": ("/operations", "/dashboard", "/live", "/account"),
+    "operator": ("/operations", "/operations/webhooks", "/dashboard", "/live", "/account"),
     "reviewer": ("/queue", "/queue?q=*&review=all", "CALL", "/dashboard", "/account"),
-    "supervisor": ("/dashboard", "/live", "/queue", "CALL", "/operations"),
-    "compliance": ("/compliance", "/compliance/packs", "/compliance/refusals", "/queue", "CALL", "/operations"),
+    "supervisor": ("/compliance", "/dashboard", "/live", "/queue", "CALL", "/operations"),
+    "compliance": ("/compliance", SCRIPT, "/compliance/packs", "/compliance/refusals", "/queue", "CALL", "/operations"),
     "auditor": ("/queue", "CALL", "/audit", "/compliance", "/dashboard", "/live", "/operations"),
     "admin": ("/people", "/audit", "/dashboard", "/operations"),
 }

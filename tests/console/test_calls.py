@@ -75,6 +75,20 @@ def test_names_and_numbers_are_hidden_from_who_need_not_know(sign_in: SignIn, a_
     assert "0013" not in hidden and "四零七二" not in hidden and "names and numbers hidden" in hidden
 
 
+def test_the_figures_of_a_call_stand_beside_its_words(sign_in: SignIn, a_call: ACall) -> None:
+    call = a_call()
+    page = sign_in("reviewer").get(f"/calls/{call}").text
+    figures = page[page.index('id="figures"') : page.index('id="comments"')]
+    assert "promised" in figures  # the disposition's resolution
+    assert (
+        "50.0%" in figures
+    )  # strength: promised (0.2) and agreed to when it was read back (0.3); no date in the slots
+    assert "35.7%" in figures  # the agent speaks 1.0 s, the borrower 1.8 s
+    assert "0.4 s" in figures  # the longest silence, from 1.2 s to 1.6 s
+    chinese = sign_in("supervisor", lang="zh").get(f"/calls/{call}").text
+    assert "本通电话的指标" in chinese and "已承诺还款" in chinese
+
+
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{7*7}}"])
 def test_what_was_said_cannot_run(sign_in: SignIn, a_call: ACall, text: str) -> None:
     call = a_call(text=text)

@@ -42,12 +42,12 @@ def folder(context: Context, tmp_path: Path) -> Path:
     return made
 
 
-def second_officer(app: FastAPI, context: Context) -> httpx.Client:
+def second_person(app: FastAPI, context: Context, name: str = "dora", role: str = "supervisor") -> httpx.Client:
     with context.database.write() as session:
         people = People(session)
-        people.accept(people.invite("dora", "compliance", by="test", lang="en"), "correct horse battery")
+        people.accept(people.invite(name, role, by="test", lang="en"), "correct horse battery")
     client = TestClient(app, headers={"origin": "http://testserver", "accept": "text/html"}, follow_redirects=False)
-    client.post("/sign-in", data={"name": "dora", "password": "correct horse battery"})
+    client.post("/sign-in", data={"name": name, "password": "correct horse battery"})
     return client
 
 
@@ -63,7 +63,9 @@ def test_scripts_are_listed_with_their_approvals(sign_in: SignIn, folder: Path) 
     assert "given twice" in page and "<script>" not in page.partition("</head>")[2]
 
 
-def test_it_takes_two_different_people(app: FastAPI, sign_in: SignIn, context: Context, folder: Path) -> None:
+def test_it_takes_two_different_people_of_two_roles(
+    app: FastAPI, sign_in: SignIn, context: Context, folder: Path
+) -> None:
     first = sign_in("compliance")
     page = first.get(f"/compliance/script?file={NAME}").text
     form = {"file": NAME, "hash": hash_on(page), "days": "30"}
@@ -74,16 +76,53 @@ def test_it_takes_two_different_people(app: FastAPI, sign_in: SignIn, context: C
     assert again.status_code == 422 and "needs a second person" in again.text
     assert "another person" in first.get(f"/compliance/script?file={NAME}").text
     assert "waits for one more person" in first.get("/compliance").text
-    second = second_officer(app, context)
+    colleague = second_person(app, context, "carl", "compliance")
+    assert "must come from another role" in colleague.get(f"/compliance/script?file={NAME}").text
+    refused = colleague.post("/compliance/script/approve", data=form)
+    assert refused.status_code == 422 and "needs a person of another role" in refused.text
+    with pytest.raises(ValueError, match="approv"):
+        load_script(folder / NAME)
+    second = second_person(app, context)
     assert second.post("/compliance/script/approve", data=form).status_code == 303
     script = load_script(folder / NAME)
-    assert {a.who for a in script.approvals} == {"compliance", "dora"} and script.version == 2
+    assert {a.who: a.role for a in script.approvals} == {"compliance": "compliance", "dora": "supervisor"}
+    assert script.version == 2
     left = script.approvals[0].expires - datetime.now(UTC)
     assert timedelta(days=29) < left <= timedelta(days=30)
     with context.database.read() as session:
         entries = AuditLog(session).entries(kinds=["script.approved"])
     assert {entry.actor for entry in entries} == {"compliance", "dora"}
     assert f"approved/{script.content_hash}.yaml" in Scripts(folder, context.home / "approved_scripts").versions()
+
+
+def test_an_approval_is_withdrawn_by_one(app: FastAPI, sign_in: SignIn, context: Context, folder: Path) -> None:
+    client = sign_in("compliance")
+    page = client.get("/compliance/script?file=zh/v1.yaml").text
+    form = {"file": "zh/v1.yaml", "hash": hash_on(page)}
+    before = (folder / "zh" / "v1.yaml").read_text("utf-8")
+    load_script(folder / "zh" / "v1.yaml")
+    assert client.post("/compliance/script/withdraw", data=form | {"hash": "0" * 64}).status_code == 422
+    assert client.post("/compliance/script/withdraw", data=form | {"file": "../x"}).status_code == 404
+    assert client.post("/compliance/script/withdraw", data=form).status_code == 303
+    with pytest.raises(ValueError, match="expired"):
+        load_script(folder / "zh" / "v1.yaml")
+    after = (folder / "zh" / "v1.yaml").read_text("utf-8")
+    assert after.partition("\napprovals:")[0] == before.partition("\napprovals:")[0], "the content stays byte for byte"
+    again = client.post("/compliance/script/withdraw", data=form)
+    assert again.status_code == 422 and "nobody has approved this" in again.text
+    with context.database.read() as session:
+        (entry,) = AuditLog(session).entries(kinds=["script.withdrawn"])
+    assert entry.actor == "compliance" and form["hash"] in entry.payload
+    for each in (client, second_person(app, context)):
+        assert each.post("/compliance/script/approve", data=form).status_code == 303, "it can be approved anew"
+    load_script(folder / "zh" / "v1.yaml")
+
+
+def test_two_approvals_of_one_role_are_shown_as_such(sign_in: SignIn, folder: Path) -> None:
+    path = folder / "zh" / "v1.yaml"
+    path.write_text(path.read_text("utf-8").replace("role: legal", "role: Compliance"), "utf-8")
+    page = sign_in("auditor").get("/compliance/script?file=zh/v1.yaml").text
+    assert "by one role only" in page and "A person of another role should approve too" in page
 
 
 def test_what_was_not_read_is_not_approved(sign_in: SignIn, folder: Path) -> None:

@@ -36,12 +36,20 @@ from console.i18n import LANGS, messages, translator
 from console.pages.audit import KINDS
 from console.permissions import ROLES, Permission
 from console.scorecard import CHOICES
+from console.webhooks import DISABLED, TEST
+from console.webhooks import EVENTS as EVENTS_TOLD
 from scripts.schema import Style
+from sentiment.analytics import Resolution
 from sentiment.labels import EMOTIONS, INTENTS
 
 CONSOLE = Path(console.__file__).parent
 PLACE = re.compile(r"%\((\w+)\)s")
-RAISES = frozenset({"HTTPException", "PeopleError", "ValueError", "UnapprovedScriptError", "PermissionError"})
+RAISES = frozenset(
+    {"HTTPException", "PeopleError", "ValueError", "UnapprovedScriptError", "PermissionError", "OidcError"}
+    | {"WebhookError"}
+)
+SAID = frozenset({"SLOW", "WRONG", "LOST", "ELSEWHERE", "NO_PAGE", "NO_METHOD"})
+"""Constants that are shown."""
 
 
 def package(module: object) -> Path:
@@ -73,6 +81,8 @@ def in_code() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 found |= set(_words_of(node))
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in SAID:
+                found.add(str(_literal(node.value)))
     return found
 
 
@@ -82,8 +92,10 @@ def _words_of(call: ast.Call) -> Iterator[str]:
     if name == "_" or name in RAISES:
         shown = call.args
     shown = shown + [keyword.value for keyword in call.keywords if keyword.arg in ("error", "detail")]
-    if name == "_script":
+    if name in ("_script", "_refused"):
         shown = shown + call.args[3:]
+    if name == "_error":
+        shown = shown + [each for each in call.args[2:] if isinstance(each, ast.Constant)]
     for each in shown:
         if name == "_" and isinstance(each, ast.JoinedStr):
             continue  # a key of the archive under a prefix: among the keys below
@@ -127,13 +139,14 @@ FLAGS = {
 }
 REASONS = FLAGS | {
     "low_confidence", "repeated_anger", "long_silence", "talk_over", "random_sample", "pipeline_error",
-    "transfer_failed", "refused_utterance", "line_refused", "line_unrenderable", "verification_failed",
+    "transfer_failed", "whisper_refused", "refused_utterance", "line_refused", "line_unrenderable",
+    "verification_failed",
     "agent_and_borrower_not_told_apart_for_sure",
 }  # fmt: skip
 FILLED = {
     "line_refused:%(line)s", "line_unrenderable:%(why)s", "agent: %(category)s", "%(reason)s_at_close",
     "the person speaks %(heard)s, the script %(script)s", "contact.limit.%(what)s", "contact.pause.%(what)s",
-    "%(1)s: Field required", "campaign: %(1)s: Field required",
+    "%(1)s: Field required", "campaign: %(1)s: Field required", "status %(status)s",
 }  # fmt: skip
 COLUMNS = {"Day", "Week from", "Rule", "Category", "Decision", "Times", "Calls"}
 """Headings that the dashboard's panels name in a loop."""
@@ -142,6 +155,13 @@ WAITING = {
     "campaign.stage_not_reached", "person_in_a_call", "campaign_stopped", "dialer_died", "dialer_stopped",
     "trunk_busy", "database_failed", "never_placed", "unknown_attempt", "cease", "do_not_contact",
 }  # fmt: skip
+
+
+DELIVERY = {
+    "ConnectError", "ConnectTimeout", "ReadTimeout", "WriteTimeout", "ReadError", "WriteError", "RemoteProtocolError",
+    "PoolTimeout", "status %(status)s",
+}  # fmt: skip
+"""Why a piece of news was not taken, as the outbox writes it down: what httpx calls it, or the receiver's status."""
 
 
 def prefixed(prefix: str, values: object) -> set[str]:
@@ -167,6 +187,7 @@ def keys() -> set[str]:
     }
     found |= {"third_party", "amount", "date", "time", "callback_date", "callback_time", "digits"}  # slots
     found |= {"error", "state", "healthy", "registered"}  # what lines say of themselves
+    found |= {DISABLED, *DELIVERY}
     for prefix, values in {
         "review: ": (*get_args(Review), "all"),
         "decision: ": get_args(Decision),
@@ -192,10 +213,15 @@ def keys() -> set[str]:
         "style: ": get_args(Style),
         "by: ": get_args(Dimension),
         "alert: ": (*GROUPS, "line_unrenderable", "transfer_failed"),
+        "resolution: ": get_args(Resolution),
         "state: ": ("live", "ending", "handing_over"),
+        "news: ": (*EVENTS_TOLD, TEST),
     }.items():
         found |= prefixed(prefix, values)
     return found
+
+
+REFUSALS = ("SoftphoneRefused", "OfferRefused", "CaseError")
 
 
 @cache
@@ -203,18 +229,22 @@ def told_elsewhere() -> set[str]:
     """The findings of ``archive.verify``, the reasons of the importers and of live calls, as patterns."""
     found: set[str] = set()
     importing = package(campaigns) / "importing"
-    own = (package(archive) / "verify.py", package(archive) / "digest.py", package(agent) / "live_hub.py")
+    own = (
+        package(archive) / "verify.py", package(archive) / "digest.py", package(agent) / "live_hub.py",
+        package(agent) / "softphone.py", package(agent) / "telephony" / "browser.py", package(agent) / "case.py",
+    )  # fmt: skip
     for path in (*own, *importing.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             words: list[ast.expr] = []
             if isinstance(node, ast.Call):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
                 words = node.args[2:] if name in ("Finding", "Problem") else []
-                words = words + (node.args if name in ("FieldError", "append", "ValueError") else [])
+                words = words + (node.args if name in ("FieldError", "append", "ValueError", *REFUSALS) else [])
             elif isinstance(node, ast.Return) and node.value is not None and path.name == "verify.py":
                 either = node.value
                 words = [either.body, either.orelse] if isinstance(either, ast.IfExp) else [either]
-            found |= {text for text in map(_literal, words) if text is not None and " " in text.strip()}
+            texts = (text for text in map(_literal, words) if text is not None and " " in text.strip())
+            found |= {text for text in texts if not text.startswith("case file %(1)s: ")}  # of the command line
     return found
 
 
