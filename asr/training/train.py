@@ -14,6 +14,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -105,13 +106,20 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="go on from OUT/state.pt")
+    parser.add_argument(
+        "--init", type=Path, help="begin with the weights of this checkpoint.pt (see asr.training.grow)"
+    )
     args = parser.parse_args()
+    if args.init and args.resume:
+        parser.error("--init begins a run, --resume goes on with one: choose")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
 
     tokenizer = args.out / "tokenizer.json"
+    if args.init and not tokenizer.exists():
+        shutil.copy(args.init.with_name("tokenizer.json"), tokenizer)
     spoken = [clip.text for path in sorted(args.pool.glob("train-*-en-*.npz")) for clip in read_shard(path)]
     if not tokenizer.exists():
         build(common_characters(), spoken, args.merges, tokenizer)
@@ -119,8 +127,12 @@ def main() -> None:
     units = CtcUnits(common_characters(), spoken)
     pool = Pool(args.pool, vocabulary, units)
     dev = Pool(args.pool, vocabulary, units, "dev-unseen-")
-    shape = Shape()
+    start = args.out / "checkpoint.pt" if args.resume else args.init
+    begun = torch.load(start, weights_only=True) if start else None
+    shape = Shape(**begun["shape"]) if begun else Shape()
     master = Trained(shape, vocabulary, units.size)
+    if begun:
+        master.load_state_dict(begun["model"])
     model = copy.deepcopy(master).bfloat16().train()  # computes; the float32 master learns
     ema = copy.deepcopy(master).eval()
     log.info("%d + %d clips, %d tokens, %d units, %.1f M parameters", len(pool.grammar), len(pool.general),
@@ -160,6 +172,7 @@ class _Run:
         )
         self.rng = np.random.default_rng([args.seed, rank, 4])
         self.elapsed, self.step = 0.0, 0
+        self.seasoned = args.init is not None  # no easy lessons for a network that can hear
         if args.resume:
             state = torch.load(args.out / "state.pt", weights_only=True)
             master.load_state_dict(state["model"])
@@ -178,8 +191,8 @@ class _Run:
         while self.elapsed < budget:
             self.pool.refresh()
             fraction = self.elapsed / budget
-            self.augment.hardness = min(1.0, fraction / 0.3)
-            longest = longest_at(fraction)
+            self.augment.hardness = 1.0 if self.seasoned else min(1.0, fraction / 0.3)
+            longest = longest_at(1.0 if self.seasoned else fraction)
             for examples in batches(self.pool, self.rng, self.args.positions, self.args.general_share, longest):
                 sums += (*self._learn(examples, self.elapsed / budget, time.monotonic() - started), 1)
                 if self.elapsed >= budget:
@@ -204,10 +217,10 @@ class _Run:
     def _learn(self, examples: list[Example], fraction: float, elapsed: float) -> tuple[float, float]:
         """One step, together with the other workers. Returns this worker's losses."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate_at(fraction, self.step, self.args.rate, 400)
+            group["lr"] = rate_at(fraction, self.step, self.args.rate, 100 if self.seasoned else 400)
         nothing = int(self.augment.rng.random() < 0.5)
         attention, ctc = losses(self.model, make_batch(examples, self.augment, self.vocabulary, nothing))
-        share = 0.5 - 0.2 * fraction  # of CTC: it leads at first
+        share = 0.3 if self.seasoned else 0.5 - 0.2 * fraction  # of CTC: it leads at first
         ((1 - share) * attention + share * ctc).backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.model.parameters()]
         means, self.elapsed = self.exchange.average(gradients, self.rank, elapsed)

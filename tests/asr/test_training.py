@@ -11,6 +11,7 @@ import torch
 from asr.training.augment import Augmenter, change_speed
 from asr.training.batching import IGNORED, Example, Pool, batches, longest_at, make_batch
 from asr.training.convert import convert
+from asr.training.grow import grow
 from asr.training.model import CtcUnits, Shape, Trained
 from asr.training.pool import Clip, read_shard, write_shard
 from asr.training.synth import speak
@@ -179,3 +180,24 @@ def test_general_text_is_what_a_synthesiser_says_as_written(tmp_path: Path) -> N
     path.write_text("id,other\n1,x\n", encoding="utf-8")
     with pytest.raises(ValueError, match="no column"):
         general("zh", [path])
+
+
+def test_a_grown_network_hears_what_the_small_one_heard(vocabulary: Vocabulary) -> None:
+    torch.manual_seed(0)
+    small = Trained(TINY, vocabulary, 20).eval()
+    larger = Shape(d_model=32, encoder_layers=3, decoder_layers=2, heads=2, ffn=96)
+    large = Trained(larger, vocabulary, 20).eval()
+    large.load_state_dict(grow(small.state_dict(), TINY, larger))
+    features, tokens = torch.randn(2, 80, 60), torch.randint(0, 300, (2, 7))
+    with torch.no_grad():
+        said = [m.decode(m.encode(features), tokens) for m in (small, large)]
+    torch.testing.assert_close(*said)
+    large.decode(large.encode(features), tokens).sum().backward()  # type: ignore[no-untyped-call]
+    learns = large.whisper.model.encoder.layers[2].self_attn.out_proj.weight.grad
+    assert float(learns.abs().sum()) > 0, "a layer that adds nothing yet must be able to begin"
+
+
+@pytest.mark.parametrize("other", [Shape(32, 0, 1, 2, 64), Shape(32, 1, 1, 2, 32), Shape(64, 1, 1, 2, 64)])
+def test_a_network_does_not_grow_smaller_or_wider(vocabulary: Vocabulary, other: Shape) -> None:
+    with pytest.raises(ValueError, match="only layers and feed-forward units"):
+        grow(Trained(TINY, vocabulary, 20).state_dict(), TINY, other)
