@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from asr import ngram
 from asr.guards import Guards, doubt
 from asr.transcriber import Lang, ModelError, TimedWord, Transcription, Utterance
 from asr.windows import split
@@ -79,8 +80,10 @@ class FasterWhisper:
         max_tokens: int = 448,
         takes_prompts: bool = True,
         guards: Guards | None = None,
+        ngrams: Mapping[Lang, ngram.NGram] | None = None,
     ) -> None:
-        """Use ``load``. ``margin``: seconds of empty context encoded after the audio's end."""
+        """Use ``load``. ``margin``: seconds of empty context encoded after the audio's end. ``ngrams`` choose among the
+        beam's hypotheses."""
         self._model = model
         self._beam_size = beam_size
         self._words = words
@@ -88,6 +91,7 @@ class FasterWhisper:
         self._max_tokens = max_tokens
         self._takes_prompts = takes_prompts
         self._guards = guards or Guards()
+        self._ngrams = ngrams or {}
         self._window = model.feature_extractor.nb_max_frames
         self._step = max(2, round(_STEP * model.frames_per_second))
         self._tokenizers: dict[Lang, Tokenizer] = {}
@@ -130,9 +134,7 @@ class FasterWhisper:
                 raise ModelError(
                     f"{source}: not a usable CTranslate2 Whisper ({reason}); fetch or convert it again"
                 ) from e
-            raise ModelError(
-                f"no Whisper {source!r} could be loaded ({reason}); check the name and the network, or give a folder"
-            ) from e
+            raise ModelError(f"no Whisper {source!r}: {_hub_trouble(str(source), e, reason)}") from e
         extra = _extra(Path(source)) if is_folder else {}
         return cls(
             loaded,
@@ -140,6 +142,7 @@ class FasterWhisper:
             words=words,
             max_tokens=int(extra.get("max_target_positions", 448)),
             takes_prompts=bool(extra.get("takes_prompts", True)),
+            ngrams=ngram.load(Path(source)) if is_folder else None,
         )
 
     def transcribe(
@@ -238,15 +241,18 @@ class FasterWhisper:
         room = min(self._max_tokens - len(prompts[0]), 16 + round(20 * context))
         results = self._model.model.generate(
             encoded, prompts, beam_size=self._beam_size, max_length=len(prompts[0]) + room, return_scores=True,
+            num_hypotheses=self._beam_size if lang in self._ngrams else 1,
             return_no_speech_prob=True, suppress_blank=True,
             suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
         )  # fmt: skip
         said: list[list[int]] = []
         for (window, _), result in zip(batch, results, strict=True):
-            count = len(result.sequences_ids[0])
-            ids = [i for i in result.sequences_ids[0] if i < tokenizer.eot]
-            text = tokenizer.decode(ids).strip().strip("\ufffd")
-            log_probability = result.scores[0] * count / (count + 1)
+            found = [[i for i in ids if i < tokenizer.eot] for ids in result.sequences_ids]
+            texts = [tokenizer.decode(ids).strip().strip("\ufffd") for ids in found]
+            sums = [score * len(ids) for score, ids in zip(result.scores, result.sequences_ids, strict=True)]
+            chosen = ngram.best(texts, sums, self._ngrams.get(lang))
+            ids, text = found[chosen], texts[chosen]
+            log_probability = sums[chosen] / (len(result.sequences_ids[chosen]) + 1)
             if doubt(
                 text, lang, seconds=window.seconds, log_probability=log_probability,
                 no_speech=result.no_speech_prob, guards=self._guards,
@@ -323,6 +329,20 @@ def _words(aligned: Sequence[dict[str, Any]], offset: float) -> tuple[TimedWord,
         for w in aligned
         if w["word"].strip()
     )
+
+
+def _hub_trouble(name: str, error: Exception, reason: str) -> str:
+    """Why the hub did not give ``name``, and what helps."""
+    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    if isinstance(error, GatedRepoError):
+        return "the model hub gives it only to those who accepted its terms: do so, and set HF_TOKEN"
+    if isinstance(error, RepositoryNotFoundError):
+        return "the model hub has no such model; check the name, or set HF_TOKEN if it is private"
+    if isinstance(error, LocalEntryNotFoundError | ConnectionError | TimeoutError) or "connect" in reason.lower():
+        fetch = f"""python -c "import faster_whisper; faster_whisper.download_model('{name}', 'FOLDER')\""""
+        return f"the model hub cannot be reached; where it can, run {fetch}, and give that FOLDER here"
+    return f"could not be loaded ({reason}); check the name and the network, or give a folder"
 
 
 def _check_folder(folder: Path) -> None:

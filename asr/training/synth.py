@@ -13,6 +13,7 @@ import numpy as np
 
 from asr.grammar import Split
 from asr.grammar import sentences as grammar
+from asr.training.lexicon import phrases
 from asr.training.pool import Clip, write_shard
 from asr.training.text import corpus, general
 from asr.training.voices import Lang, VoiceSet, draw
@@ -42,9 +43,12 @@ def trim(pcm: Pcm16, threshold: int = 150) -> Pcm16:
 
 
 def sentences(lang: Lang, source: str, split: Split, n: int, seed: int, paths: list[Path]) -> list[tuple[str, str]]:
-    """``n`` pairs (transcript, what to say) from the grammar's ``split``, general text or a corpus."""
+    """``n`` pairs (transcript, what to say) from the grammar's ``split``, general text, a corpus, or (Mandarin only) a
+    dictionary's words."""
     if source == "grammar":
         return [(s.text, s.spoken) for s in grammar(lang, split, n, seed)]
+    if source == "words":
+        return [(phrase, phrase) for phrase in phrases(n, seed)]
     lines = (corpus if source == "corpus" else general)(lang, paths)
     rng = np.random.default_rng([seed, 1])
     pairs = []
@@ -63,13 +67,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pool", type=Path, required=True, help="folder of the pool")
     parser.add_argument("--lang", choices=("zh", "en"), required=True)
-    parser.add_argument("--source", choices=("grammar", "general", "corpus"), default="grammar")
+    parser.add_argument("--source", choices=("grammar", "general", "corpus", "words"), default="grammar")
     parser.add_argument("--split", default="train", help="the grammar's split: train, dev or test")
     parser.add_argument("--voices", choices=("seen", "unseen"), default="seen")
     parser.add_argument("--text", type=Path, nargs="*", default=[], help="files of general text, or of a corpus")
     parser.add_argument("-n", type=int, default=10000, help="clips to make")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    if args.source == "words" and args.lang != "zh":
+        parser.error("--source words: the dictionary is Mandarin")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
     rng = np.random.default_rng([args.seed, 2])
