@@ -1,8 +1,9 @@
 """What the line and the speaker's body do to a clean clip, on a whole batch at once, and the features after it.
 
 A cheaper sibling of ``audio.telephone``: the same effects (band, level, coloured noise, clipping, mu-law, lost packets)
-plus speed, which by plain resampling moves formants and pitch and so makes new speakers. Noise comes from a bank
-made once. Features are faster-whisper's log-mel (16 kHz, 25 ms window), computed from the 8 kHz signal itself:
+plus speed, which by plain resampling moves formants and pitch and so makes new speakers, and a stretch of the frequency
+axis, which moves formants alone (vocal tract length perturbation; Jaitly, Hinton 2013). Noise comes from a bank made
+once. Features are faster-whisper's log-mel (16 kHz, 25 ms window), computed from the 8 kHz signal itself:
 bins above 4 kHz stay empty either way, and half the samples carry a quarter of the power.
 """
 
@@ -22,6 +23,10 @@ from audio.telephone import RATE, noise
 
 _N_FFT = 200
 _HOP = HOP // 2
+_WARPS = np.linspace(0.86, 1.14, 15)
+"""Factors by which formants move; a woman's vocal tract is about 15 % shorter than a man's."""
+_KNEE = 2800.0
+"""Hz above which the stretch fades, so that the band's upper end stays where it is."""
 _FFT_SCALE = 4.0  # |X| of a signal sampled twice as densely is twice as large
 
 
@@ -45,6 +50,7 @@ class Augmenter:
         self._window = torch.from_numpy(np.hanning(_N_FFT + 1)[:-1].astype(np.float32))
         filters = FeatureExtractor.get_mel_filters(16000, 400, n_mels=80).astype(np.float32)
         self._mel = torch.from_numpy(filters[:, : _N_FFT // 2 + 1].copy())
+        self._warped = torch.stack([torch.from_numpy(warped(self._mel.numpy(), float(w))) for w in _WARPS])
         codes = np.arange(-32768, 32768).astype(np.int16)
         self._mulaw = torch.from_numpy(g711.to_float(g711.decode(g711.encode(codes))))
 
@@ -68,7 +74,7 @@ class Augmenter:
             placed.append(Placed(before / RATE, (before + len(samples)) / RATE))
         audio = self.line(rows)
         lengths = np.array([len(row) for row in rows])
-        features, frames = self.features(audio, lengths)
+        features, frames = self.features(audio, lengths, moved=hard)
         if hard:
             self._mask(features, frames)
         return features, (frames + 1) // 2, placed
@@ -115,15 +121,26 @@ class Augmenter:
         for at in np.flatnonzero(self.rng.random(len(row) // step) < probability) * step:
             row[at : at + step] = row[at - step : at] * 0.5 if at >= step and self.rng.random() < 0.7 else 0.0
 
-    def features(self, audio: Tensor, lengths: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
-        """Log-mel [rows, 80, frames] as faster-whisper computes it row by row, and each row's number of frames."""
+    def features(
+        self, audio: Tensor, lengths: NDArray[np.int64], *, moved: bool = False
+    ) -> tuple[Tensor, NDArray[np.int64]]:
+        """Log-mel [rows, 80, frames] as faster-whisper computes it row by row, and each row's number of frames.
+
+        ``moved``: the formants of half of the rows are moved.
+        """
         frames = (lengths + 80) // _HOP
         longest = int(frames.max()) + int(frames.max()) % 2
         padded = torch.nn.functional.pad(audio, (_N_FFT // 2, longest * _HOP + _N_FFT - audio.shape[1]))
         padded[:, : _N_FFT // 2] = audio[:, 1 : _N_FFT // 2 + 1].flip(1)  # the extractor reflects what precedes
         spectrum = torch.stft(padded, _N_FFT, _HOP, window=self._window, center=False, return_complex=True)
         power = spectrum[..., :longest].abs().square() * _FFT_SCALE
-        mel = torch.log10((self._mel @ power).clamp(min=1e-10))
+        if moved:
+            rng, rows = self.rng, len(audio)
+            chosen = np.where(rng.random(rows) < 0.5, rng.integers(len(_WARPS), size=rows), len(_WARPS) // 2)
+            banded = torch.bmm(self._warped[torch.from_numpy(chosen)], power)
+        else:
+            banded = self._mel @ power
+        mel = torch.log10(banded.clamp(min=1e-10))
         valid = torch.arange(longest)[None, :] < torch.from_numpy(frames)[:, None]
         top = mel.masked_fill(~valid[:, None, :], -10.0).amax(dim=(1, 2), keepdim=True)
         normal = (torch.maximum(mel, top - 8.0) + 4.0) / 4.0
@@ -167,6 +184,22 @@ class Augmenter:
             out = noise(n, float(rng.uniform(0, 2)), rng).astype(np.float64) * swell
         peak = float(np.abs(out).max())
         return (out / peak * rng.uniform(500, 16000)).astype(np.int16) if peak > 0 else out.astype(np.int16)
+
+
+def warped(filters: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """Mel ``filters`` [bands, bins] that hear a voice as if its formants lay ``factor`` times as high."""
+    bins = filters.shape[1]
+    top = RATE / 2
+    hertz = np.arange(bins) * top / (bins - 1)
+    knee = _KNEE / max(1.0, factor)
+    heard = np.where(
+        hertz <= knee, hertz * factor, knee * factor + (hertz - knee) * (top - knee * factor) / (top - knee)
+    )
+    at = heard / top * (bins - 1)  # energy of bin i is counted where a bin at[i] would be
+    low = np.minimum(at.astype(np.int64), bins - 2)
+    part = (at - low).astype(np.float32)
+    out: NDArray[np.float32] = filters[:, low] * (1 - part) + filters[:, low + 1] * part
+    return out
 
 
 def change_speed(samples: Floats, factor: float) -> Floats:

@@ -22,7 +22,7 @@ from asr.training.text import corpus, general
 from asr.training.voices import Lang
 
 DISCOUNT = 0.7
-WEIGHT: Mapping[Lang, float] = {"zh": 0.25, "en": 0.1}
+WEIGHT: Mapping[Lang, float] = {"zh": 0.2, "en": 0.2}
 """Of the n-gram beside the recogniser; chosen on the grammar's dev sentences."""
 _CORPORA = ("sentiment/corpus/*.jsonl", "compliance_checks/corpus/zh.jsonl", "compliance_checks/corpus/en.jsonl")
 _LEAST = {1: 0.0, 2: 0.0, 3: 1.2, 4: 1.9}

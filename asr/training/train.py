@@ -180,6 +180,7 @@ class _Run:
             ema.load_state_dict(state["ema"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.elapsed, self.step = state["elapsed"], state["step"]
+            self.seasoned = state.get("seasoned", False)
             self.rng = np.random.default_rng([args.seed, rank, self.step])
         self.augment = Augmenter(args.seed + 100 * rank + self.step)
 
@@ -249,7 +250,7 @@ class _Run:
         _write(
             self.args.out / "state.pt",
             {"model": self.master.state_dict(), "ema": self.ema.state_dict(), "step": self.step,
-             "optimizer": self.optimizer.state_dict(), "elapsed": self.elapsed},
+             "optimizer": self.optimizer.state_dict(), "elapsed": self.elapsed, "seasoned": self.seasoned},
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from asr.training.augment import Augmenter, change_speed
+from asr.training.augment import Augmenter, change_speed, warped
 from asr.training.batching import IGNORED, Example, Pool, batches, longest_at, make_batch
 from asr.training.convert import convert
 from asr.training.grow import grow
@@ -201,3 +201,14 @@ def test_a_grown_network_hears_what_the_small_one_heard(vocabulary: Vocabulary) 
 def test_a_network_does_not_grow_smaller_or_wider(vocabulary: Vocabulary, other: Shape) -> None:
     with pytest.raises(ValueError, match="only layers and feed-forward units"):
         grow(Trained(TINY, vocabulary, 20).state_dict(), TINY, other)
+
+
+def test_moved_formants_are_heard_where_they_went() -> None:
+    filters = Augmenter(0)._mel.numpy()
+    np.testing.assert_allclose(warped(filters, 1.0), filters, atol=1e-6)
+    tone = np.zeros(filters.shape[1], np.float32)
+    tone[25] = 1.0  # 1 kHz
+    centre = [float((filters @ np.roll(tone, k)).argmax()) for k in (-3, 0, 3)]
+    assert (warped(filters, 0.87) @ tone).argmax() == pytest.approx(centre[0], abs=1)
+    assert (warped(filters, 1.12) @ tone).argmax() == pytest.approx(centre[2], abs=1)
+    assert np.allclose(warped(filters, 1.15)[:, -1], filters[:, -1]), "the line's upper edge stays"

@@ -30,7 +30,7 @@ def call(text: str, voice: str, rate: int = 165) -> Floats:
     return to_float(telephone(to_float(pcm), source, Line(snr_db=25), np.random.default_rng(3)))
 
 
-@pytest.mark.parametrize(("lang", "most"), [("zh", 0.24), ("en", 0.32)])
+@pytest.mark.parametrize(("lang", "most"), [("zh", 0.16), ("en", 0.24)])
 def test_held_out_sentences_by_unheard_voices(model: FasterWhisper, lang: Lang, most: float) -> None:
     """Half as much again as the card says: enough to catch the loss of the model, whatever the thirty sentences are."""
     pairs = [
@@ -143,7 +143,7 @@ def test_the_context_is_cut_to_the_audio() -> None:
 
 
 def test_the_committed_model_is_small_and_has_its_card() -> None:
-    assert sum(p.stat().st_size for p in EMBEDDED.iterdir()) < 14e6
+    assert sum(p.stat().st_size for p in EMBEDDED.iterdir()) < 20e6
     card = (EMBEDDED / "README.md").read_text(encoding="utf-8")
     assert "python -m asr.training.evaluate" in card
 
