@@ -87,13 +87,13 @@ class Archivist(FrameProcessor):
     def _understood(self, frame: UnderstoodFrame) -> None:
         understood = frame.understood
         span = understood.heard.span
-        self._archive.understood(understood)
+        entered = self._archive.understood(understood)
         self._spoke_until = span.end
         turn = LiveTurn(
             "borrower",
             span.start,
             span.end,
-            understood.heard.text,
+            entered.text,  # not what was heard: digits that prove who somebody is are for nobody's eyes
             intent=understood.intent,
             emotion=understood.emotion,
             confidence=understood.confidence,
@@ -116,12 +116,12 @@ class Archivist(FrameProcessor):
         self._agent_until = max(self._agent_until, spoken.span.end)
         number, decision = self._verdicts.get(spoken.line_id, (None, line.decision))
         gap, self._gap = self._gap, None
-        self._archive.spoken(spoken, verdict=number, script_hash=line.script_hash, response_gap_ms=gap)
+        entered = self._archive.spoken(spoken, verdict=number, script_hash=line.script_hash, response_gap_ms=gap)
         turn = LiveTurn(
             "agent",
             spoken.span.start,
             spoken.span.end,
-            spoken.heard_text,
+            entered.text,
             verdict=decision,
             line=spoken.line_id,
             interrupted=spoken.interrupted,

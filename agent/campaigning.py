@@ -85,6 +85,11 @@ class CampaignCalls:
             (case,) = fetch_cases(session, [reservation.contact_id], now, attempt=attempt)
             return Callee(contact_person(case), case.history, self.config.policy(reservation.lang))
 
+    @property
+    def live(self) -> int:
+        """Calls that were made ready and are not over."""
+        return len(self._calls)
+
     def call(self, attempt_id: str) -> PreparedCall | None:
         return self._calls.get(attempt_id)
 

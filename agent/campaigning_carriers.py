@@ -21,6 +21,7 @@ from agent.desk import PreparedCall
 from agent.dialing import NETWORK_OUTCOMES, StatusBoard
 from agent.errors import LineError
 from agent.live import News
+from agent.telephony.asterisk import AsteriskCarrier
 from agent.telephony.carrier import DialFailed, DialStatus, DialUnknown
 from archive.database import Database, DatabaseError
 from campaigns.errors import PlaceRefused, PlaceUncertain
@@ -68,18 +69,21 @@ class CarrierProvider:
         return await asyncio.shield(followed.placed)
 
     async def lookup(self, order: DialOrder) -> Lookup:
-        """What the carrier says of a call that it confirmed. Of another nobody can say that it never rang."""
+        """What the carrier says of a call. Of one that it never confirmed nobody can say that it never rang: a hosted
+        carrier knows calls by its own ids alone. A PBX knows ours: one that still lives is found there, and ended; of
+        one that does not it keeps no memory."""
         if order.attempt_id in self._followed:
             return CannotTell("it is being followed")
-        if order.provider_call_id is None:
+        on_pbx = isinstance(self._exchange.carrier, AsteriskCarrier)
+        if order.provider_call_id is None and not on_pbx:
             return CannotTell("the carrier never confirmed it")
         try:
             status = await self._exchange.status(order.attempt_id, order.provider_call_id)
         except LineError as e:
             return CannotTell(type(e).__name__)
-        if status.state == "unknown":
+        if status.state == "unknown" or (status.state == "ended" and order.provider_call_id is None):
             return CannotTell("the carrier does not know")
-        return Found(order.provider_call_id, STATUS[status.state], _outcome(status))
+        return Found(order.provider_call_id or order.attempt_id, STATUS[status.state], _outcome(status))
 
     async def hang_up(self, order: DialOrder) -> None:
         """End the call: one that rings is let go, one that was answered ends as when the other side hangs up."""

@@ -89,7 +89,7 @@ async def _run(config: CampaignConfig, settings: Settings, agents: int, wait: ti
 
     async with campaign_run(settings, config, agents=agents, clock=lambda: datetime.now(UTC)) as running:
         provider = running.provider(lambda order: Behaviour(seed=order.contact_id))
-        with PaceLine(quiet=quiet) as line:
+        with PaceLine(agents, quiet=quiet) as line:
             dialer = running.dialer(provider, wait_for_due=wait, on_pace=line)
             await until_interrupted(dialer.run(), running.stop)
             await provider.drained()
@@ -127,7 +127,7 @@ def demo(
     """
     from agent.campaigning_demo import run_demo
 
-    with _errors(), PaceLine(quiet=json_) as line:
+    with _errors(), PaceLine(at_once, quiet=json_) as line:
         report = asyncio.run(run_demo(borrowers, at_once, seed, home, on_pace=line, say=line.say))
     typer.echo(json.dumps(report.as_json(), ensure_ascii=False)) if json_ else console().print(report.table())
     raise typer.Exit(0 if report.lawful else 1)
@@ -136,11 +136,11 @@ def demo(
 class PaceLine:
     """The dialer's pace, live on standard error: one line that changes in a terminal, a line a minute elsewhere."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, agents: int, *, quiet: bool) -> None:
         from rich.console import Console
 
         self._console = Console(stderr=True)
-        self._quiet = quiet
+        self._agents, self._quiet = agents, quiet
         self._status: Any = None
         self._last = ""
         self._said_at = float("-inf")
@@ -163,6 +163,8 @@ class PaceLine:
         next_due = f", next due {pace.next_at:%H:%M}Z" if pace.next_at is not None and pace.next_at > pace.at else ""
         text = f"{pace.at:%H:%M:%S}Z  {pace.state}: {pace.live} in calls, {pace.reserved} about to be placed, "
         text += f"{pace.dialed} placed so far{next_due}"
+        if pace.room < self._agents:
+            text += f"; this machine is busy: {pace.room} calls at a time"
         if self._status is not None:
             self._status.update(text)
         elif not self._quiet and (pace.at.timestamp() - self._said_at) >= 60:

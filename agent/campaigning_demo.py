@@ -13,28 +13,31 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from agent.campaigning import Behaviour
+from agent.campaigning_pulse import Kept
+from agent.campaigning_report import CallFigures, DemoReport, counts
 from agent.campaigning_run import campaign_run
 from agent.settings import load_settings
+from agent.telephony.simulator import load_scenario
 from archive.database import Database
-from campaigns.audit import Audit, audit
+from archive.models import Call
+from campaigns.audit import audit
 from campaigns.config import CampaignConfig, read_config
 from campaigns.dialer import Pace
 from campaigns.importing.mapping import FileMapping
 from campaigns.importing.portfolio import import_portfolio
 from campaigns.importing.updates import import_updates
-from campaigns.models import Attempt, Contact
-from campaigns.outcomes import EFFECTS
+from campaigns.models import Attempt, Debt
 from campaigns.provider import DialOrder
-from campaigns.status import CampaignStatus, status
+from campaigns.refused import refused as why_not
+from campaigns.rules import ContactRules
+from campaigns.status import status
 
 NAME = "demo"
 ANSWERS = {"answered": 76, "no_answer": 11, "busy": 6, "rejected": 3, "invalid_number": 3, "trunk_error": 1}
@@ -49,71 +52,6 @@ _SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
 _GIVEN = "明芳伟娜敏静强磊军洋勇艳杰涛超丽霞平刚桂英华玉兰"
 _FIRST = ("Alex", "Jordan", "Taylor", "Morgan", "Casey", "Riley", "Jamie", "Avery", "Quinn", "Reese", "Drew", "Blake")
 _LAST = ("Carter", "Hayes", "Brooks", "Reed", "Foster", "Perry", "Long", "Price", "Ward", "Bell", "Cole", "Shaw")
-
-
-@dataclass(frozen=True, slots=True)
-class DemoReport:
-    """What the demo came to."""
-
-    imported: dict[str, int]
-    refused_rows: list[str]
-    status: CampaignStatus
-    audit: Audit
-    messages: int
-    contacted: int
-    refusals: dict[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    @property
-    def lawful(self) -> bool:
-        return not self.audit.outside and not self.audit.overlaps and not self.status.unknown
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "imported": self.imported,
-            "refused_rows": self.refused_rows,
-            "contacts": sum(self.status.contacts.values()),
-            "attempts": self.status.attempts,
-            "contacted": self.contacted,
-            "right_party": self.status.reached,
-            "promises": self.status.promises,
-            "outcomes": self.status.outcomes,
-            "refused_by_rule": self.refusals,
-            "messages": self.messages,
-            "outside_the_rules": self.audit.outside,
-            "overlapping_calls": self.audit.overlaps,
-            "unknown": list(self.status.unknown),
-            "seconds": round(self.seconds, 1),
-        }
-
-    def table(self) -> Any:
-        from rich.table import Table
-
-        plain = self.as_json()
-        table = Table(title="callgate campaign demo", title_justify="left", show_header=False, box=None, padding=(0, 2))
-        rows: list[tuple[str, str]] = [
-            ("borrowers' debts", f"{plain['contacts']} (imported {_counts(self.imported)})"),
-            ("refused rows", "; ".join(self.refused_rows) or "none"),
-            ("calls placed", str(plain["attempts"])),
-            ("contacted", str(self.contacted)),
-            ("right party reached", str(plain["right_party"])),
-            ("promises to pay", str(plain["promises"])),
-            ("texts sent", str(self.messages)),
-            ("outcomes", _counts(self.status.outcomes)),
-            ("refused by rule", ""),
-            *((f"  {rule}", str(n)) for rule, n in sorted(self.refusals.items(), key=lambda item: -item[1])),
-            ("outside the rules", _counts(self.audit.outside) or f"none of {self.audit.dials} (judged again)"),
-            ("two calls at a time to one person", str(self.audit.overlaps)),
-            ("of unknown fate", str(len(self.status.unknown))),
-            ("took", f"{self.seconds / 60:.1f} min"),
-        ]
-        for label, value in rows:
-            table.add_row(label, value)
-        return table
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{key} {n}" for key, n in counts.items() if n)
 
 
 async def run_demo(
@@ -141,7 +79,7 @@ async def run_demo(
 
         def fill(database: Database) -> None:
             imported.update(town.move_in(database, folder, clock(), refused))
-            say(f"imported: {_counts(imported)}; refused rows: {'; '.join(refused) or 'none'}")
+            say(f"imported: {counts(imported)}; refused rows: {'; '.join(refused) or 'none'}")
 
         settings = load_settings().model_copy(update={"home": folder, "database_url": None, "carrier": None})
         async with campaign_run(settings, config, agents=at_once, clock=clock, before=fill) as running:
@@ -149,23 +87,12 @@ async def run_demo(
             await running.dialer(carrier, on_pace=on_pace).run()
             await carrier.drained()
             state = status(running.database, NAME, clock())
+            policies = running.desk.models.gate.policies
             return DemoReport(
-                imported, refused, state, audit(running.database, NAME), state.messages.get("sent", 0),
-                *_people(running.database), time.monotonic() - began,
+                imported, refused, state, audit(running.database, NAME, policies),
+                why_not(running.database, NAME, ContactRules(policies), clock()), town.figures(running.database),
+                running.pulse.kept() if running.pulse is not None else Kept(), time.monotonic() - began,
             )  # fmt: skip
-
-
-def _people(database: Database) -> tuple[int, dict[str, int]]:
-    """Contacts that were spoken to, and why contacts were refused: rules' ids, the campaign's own included."""
-    with database.read() as session:
-        answered = session.scalar(
-            sa.select(sa.func.count(sa.distinct(Attempt.contact_id))).where(Attempt.answered_at.is_not(None))
-        )
-        reasons = session.execute(
-            sa.select(Contact.reason, sa.func.count()).where(Contact.reason.is_not(None)).group_by(Contact.reason)
-        ).all()
-    rules = {str(reason): n for reason, n in reasons if reason not in EFFECTS and reason != "person_in_a_call"}
-    return answered or 0, rules
 
 
 def demo_config(at_once: int) -> CampaignConfig:
@@ -241,6 +168,23 @@ class Town:
     def behaviour(self, order: DialOrder) -> Behaviour:
         return self._behaviours[order.number]
 
+    def figures(self, database: Database) -> CallFigures:
+        """How the answered calls ended, beside what their people set out to do."""
+        wanted = sa.select(Attempt.number, Attempt.outcome, Debt.lang).join(Debt, Debt.id == Attempt.debt_id)
+        with database.read() as session:
+            calls = session.execute(wanted.where(Attempt.answered_at.is_not(None))).all()
+            gaps = session.scalars(sa.select(Call.response_gap_p50_ms))
+            gap_ms = tuple(sorted(gap for gap in gaps if gap is not None))
+        meant = 0
+        otherwise: Counter[str] = Counter()
+        for number, outcome, lang in calls:
+            scenario = load_scenario(self._behaviours[number].scenario, "zh" if lang == "zh" else "en")
+            if outcome == scenario.expected_disposition:
+                meant += 1
+            else:
+                otherwise[f"{scenario.name}: {outcome}"] += 1
+        return CallFigures(len(calls), meant, dict(otherwise.most_common()), gap_ms)
+
     def move_in(self, database: Database, folder: Path, now: datetime, refused: list[str]) -> dict[str, int]:
         """Write the lender's files, with a few bad rows among the good, and import them as an operator would."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -253,12 +197,12 @@ class Town:
         _write(portfolio, [*self.rows, *bad], "gb18030")
         report = import_portfolio(database, portfolio, now, as_of=self._today, skip_bad_rows=True)
         refused += [f"line {p.line}: {p.field} {p.reason}" for p in report.problems]
-        counts = {"new": report.counts["new"]}
+        taken = {"new": report.counts["new"]}
         if self.updates:
             _write(updates, self.updates, "utf-8-sig")
             told = import_updates(database, updates, now, mapping=FileMapping())
-            counts["updates"] = told.counts["applied"]
-        return dict(Counter(counts))
+            taken["updates"] = told.counts["applied"]
+        return dict(Counter(taken))
 
 
 def _write(path: Path, rows: list[dict[str, str]], encoding: str) -> None:

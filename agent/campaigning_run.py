@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from agent.campaigning import Behaviour, CampaignCalls, SimulatedCarrier
 from agent.campaigning_carriers import CampaignBoard, CarrierProvider
 from agent.campaigning_live import LiveEverywhere, everywhere, published
+from agent.campaigning_pulse import Pulse, pulse
 from agent.carriers import Exchange, check_carrier, connected
 from agent.demo import serving
 from agent.desk import CallDesk
@@ -55,6 +56,7 @@ class CampaignRun:
     clock: Callable[[], datetime]
     base_url: str = ""
     exchange: Exchange | None = None
+    pulse: Pulse | None = None
 
     def provider(self, town: Callable[[DialOrder], Behaviour]) -> CarrierProvider | SimulatedCarrier:
         """Who places the calls; ``town`` says how the simulated borrowers behave."""
@@ -71,8 +73,11 @@ class CampaignRun:
     ) -> Dialer:
         return Dialer(
             self.ledger, self.settling, provider, self.calls, self.campaign_id, agents=self.agents, on_pace=on_pace,
-            wait_for_due=wait_for_due,
+            wait_for_due=wait_for_due, room=self._room,
         )  # fmt: skip
+
+    def _room(self) -> int:
+        return self.pulse.room if self.pulse is not None else self.agents
 
     def stop(self, at_once: bool) -> None:
         stop(self.database, self.config.name, self.clock(), at_once=at_once)
@@ -107,6 +112,7 @@ async def campaign_run(
         if before is not None:
             await asyncio.to_thread(before, database)
         rules = ContactRules(models.gate.policies)
+        rules.check(config)
         ledger = Ledger(database, _worker(), clock=clock, rules=rules)
         settling = Settling(database, clock)
         await asyncio.to_thread(_unmixed, database, config.name, settings.carrier)
@@ -128,8 +134,9 @@ async def campaign_run(
             await texts.remind(campaign_id, config)
         if secret is not None:
             await stack.enter_async_context(delivering(Outbox(database, secret, clock)))
+        beating = await stack.enter_async_context(pulse(agents, lambda: calls.live))
         yield CampaignRun(
-            database, desk, calls, ledger, settling, config, campaign_id, agents, clock, base_url, exchange
+            database, desk, calls, ledger, settling, config, campaign_id, agents, clock, base_url, exchange, beating
         )
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from agent.events import Expects, Lang
 from agent.turn_evidence import evidence
+from asr.engine import Engine
 from asr.guards import turn_doubt
-from asr.languages import transcribe_either
+from asr.languages import decodes, transcribe_either
 from asr.transcriber import Transcriber, Transcription
 from asr.turns import TurnModel, TurnPolicy
 from audio.g711 import Floats
@@ -41,6 +42,13 @@ class Guess:
     audio: Floats
     dropped: bool = False
     text: asyncio.Task[Text] | None = None
+    waits: asyncio.Future[Transcription] | None = None
+
+    def drop(self) -> None:
+        """Nobody asks for it any more: what still waits in an engine's queue is taken out."""
+        self.dropped = True
+        if self.waits is not None:
+            self.waits.cancel()
 
 
 class Guesser:
@@ -71,9 +79,10 @@ class Guesser:
         """Whether a decode is under way."""
         return self._one.locked()
 
-    def hear(self, audio: Floats, guess: Guess | None = None) -> asyncio.Task[Text]:
-        """Decode ``audio`` after what is being decoded now, unless ``guess`` is dropped before."""
-        return self._spawn(self._hear(audio, guess))
+    def hear(self, audio: Floats, guess: Guess | None = None, *, final: bool = True) -> asyncio.Task[Text]:
+        """Decode ``audio`` after what is being decoded now, unless ``guess`` is dropped before. Not ``final``: words of
+        somebody who still speaks, which an engine short of time need not give."""
+        return self._spawn(self._hear(audio, guess, final))
 
     def guess(
         self,
@@ -91,16 +100,36 @@ class Guesser:
         self._spawn(self._judge(guess, guess.text, heard, decided))
         return guess
 
-    async def _hear(self, audio: Floats, guess: Guess | None) -> Text:
+    async def _hear(self, audio: Floats, guess: Guess | None, final: bool) -> Text:
         async with self._one:
             if guess is not None and guess.dropped:
                 return None
             try:
+                if isinstance(self._transcriber, Engine):
+                    return await self._queued(self._transcriber, audio, guess, final)
                 return await asyncio.to_thread(
                     transcribe_either, self._transcriber, audio, RATE, self.lang, hotwords=self._hotwords
                 )
+            except asyncio.CancelledError:
+                if guess is not None and guess.dropped:
+                    return None
+                raise
             except Exception as e:  # the recogniser is a foreign library: whatever it throws ends this turn only
                 return Failed(type(e).__name__)
+
+    async def _queued(self, engine: Engine, audio: Floats, guess: Guess | None, final: bool) -> Transcription:
+        """``transcribe_either`` through the queue of all calls: no thread waits, and who gives up leaves the queue."""
+        steps = decodes(self.lang, len(audio) / RATE)
+        asked = next(steps)
+        while True:
+            waits = asyncio.wrap_future(engine.submit(audio, RATE, asked, hotwords=self._hotwords, final=final))
+            if guess is not None:
+                guess.waits = waits
+            heard = await waits
+            try:
+                asked = steps.send(heard)
+            except StopIteration as done:
+                return cast(Transcription, done.value)
 
     async def _judge(
         self,

@@ -114,7 +114,7 @@ class Hear(FrameProcessor):
         self._over = TalkOver()
         self._holding = Holding()
         self._echoed_at = -ECHO_LASTS  # stream time of the last echo
-        self._echoed = 0.0  # seconds of echo in this turn
+        self._echoed = self._perhaps_echoed = 0.0  # seconds of echo in this turn, and of what may prove to be one
         self._sounding: list[object] = []  # lines begun and not yet reported: the next may begin before the report
         self._guess: Guess | None = None
         self._foreign_turns = 0
@@ -168,7 +168,7 @@ class Hear(FrameProcessor):
         while len(self._pending) >= WINDOW:
             window, self._pending = self._pending[:WINDOW], self._pending[WINDOW:]
             self._keep(window)
-            await self._hear_window(self._speech(window))
+            await self._hear_window(*self._speech(window))
 
     async def _watch(self) -> None:
         """A clock of its own: where no audio comes, no frame would ever end the turn."""
@@ -181,22 +181,29 @@ class Hear(FrameProcessor):
             silent = np.zeros(WINDOW, np.int16)
             while self._endpointer.in_turn and self._zero + (self._fed + WINDOW) / RATE <= now:
                 self._keep(silent)
-                await self._hear_window(0.0)
+                await self._hear_window(0.0, 0.0)
 
-    def _speech(self, window: Pcm16) -> float:
-        """The probability that somebody else than ourselves speaks in the newest window."""
+    def _speech(self, window: Pcm16) -> tuple[float, float]:
+        """Probabilities that somebody else than ourselves speaks in the newest window: as far as can be told, and
+        surely, which is what may hold a line."""
         probability = float(np.squeeze(self._vad.voice_confidence(window.tobytes())))
-        if self._echo is not None and probability >= ECHO_FROM:
-            now = self._call_time(self._fed / RATE)
-            if self._echo.is_echo(to_float(self._kept[-RATE:]), now):
-                self._echoed_at, self._echoed = self._fed / RATE, self._echoed + WINDOW / RATE
-                return 0.0
-        return probability
+        if self._echo is None or probability < ECHO_FROM:
+            return probability, probability
+        at = self._fed / RATE
+        verdict = self._echo.judge(to_float(self._kept[-RATE:]), self._call_time(at))
+        if verdict == "echo":
+            self._echoed_at, self._echoed = at, self._echoed + self._perhaps_echoed + WINDOW / RATE
+            self._perhaps_echoed = 0.0
+            return 0.0, 0.0
+        self._perhaps_echoed = self._perhaps_echoed + WINDOW / RATE if verdict == "perhaps" else 0.0
+        if verdict == "perhaps":
+            return (probability if self._endpointer.in_turn else 0.0), 0.0
+        return probability, probability
 
-    async def _hear_window(self, probability: float) -> None:
+    async def _hear_window(self, probability: float, surely: float) -> None:
         await self._take(self._endpointer.feed(probability))
         now, in_turn = self._fed / RATE, self._endpointer.in_turn
-        await self._move(self._holding.heard(probability, now, in_turn=in_turn, sounding=bool(self._sounding)))
+        await self._move(self._holding.heard(surely, now, in_turn=in_turn, sounding=bool(self._sounding)))
         if self._sounding and self._endpointer.speaking:
             await self._notice_talking_over(now)
 
@@ -236,7 +243,7 @@ class Hear(FrameProcessor):
     def _drop_guess(self) -> None:
         guess, self._guess = self._guess, None
         if guess is not None:
-            guess.dropped = True
+            guess.drop()
 
     async def _guessed(self, guess: Guess, text: Transcription) -> None:
         """The words of a pause are known: understanding may begin, and talking over the agent may prove meant."""
@@ -265,7 +272,7 @@ class Hear(FrameProcessor):
             text, audio = guess.text, guess.audio  # nothing was said after it
         else:
             if guess is not None:
-                guess.dropped = True
+                guess.drop()
             text = self._guesser.hear(audio)
         self._turns.put_nowait(_Turn(self._call_time(turn.start), self._call_time(turn.end), audio, text))
 
@@ -276,7 +283,7 @@ class Hear(FrameProcessor):
             await self._barge_in()
         elif self._over.wants_words(now) and not self._guesser.busy:
             self._over.asked(now)
-            self.create_task(self._ask_for_words(self._guesser.hear(self._cut_out(self._turn_start, now))))
+            self.create_task(self._ask_for_words(self._guesser.hear(self._cut_out(self._turn_start, now), final=False)))
 
     async def _ask_for_words(self, words: asyncio.Task[Text]) -> None:
         text = await words

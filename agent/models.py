@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from agent.errors import ConfigurationError
 from agent.settings import Settings
+from asr.engine import Engine
 from asr.transcriber import ModelError as HearingModelError
 from asr.transcriber import Transcriber
 from asr.whisper import FasterWhisper
@@ -26,11 +27,25 @@ def load_models(settings: Settings) -> Models:
     """Raises ``ConfigurationError`` naming the model or pack that is missing or corrupt."""
     try:
         return Models(
-            FasterWhisper.load(
-                settings.whisper_model, cpu_threads=settings.whisper_threads, num_workers=settings.whisper_workers
-            ),
+            load_hearing(settings),
             Understander.load(settings.understanding_model),
             Gate.load(settings.packs),
         )
     except (HearingModelError, UnderstandingModelError, PolicyError) as e:
         raise ConfigurationError(str(e)) from e
+
+
+def load_hearing(settings: Settings) -> Transcriber:
+    """The recogniser of every call, behind an engine where calls are to be decoded together. Raises ``ModelError``."""
+    model = FasterWhisper.load(
+        settings.whisper_model,
+        device=settings.whisper_device,
+        cpu_threads=settings.whisper_threads,
+        num_workers=settings.whisper_workers,
+    )
+    if settings.whisper_batch == 1:
+        return model
+    waiting = 4 * settings.max_calls  # a call asks for one text at a time: more would be answered too late
+    return Engine(
+        model, workers=settings.whisper_workers, max_batch=settings.whisper_batch, max_waiting=max(16, waiting)
+    )

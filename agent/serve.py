@@ -17,6 +17,7 @@ from agent.models import load_models
 from agent.server import MAX_MESSAGE
 from agent.settings import Settings
 from agent.softphone import Softphone
+from agent.telephony.ice import IceServers
 from archive.tokens import warm_up
 from console.app import create_app
 from console.context import Context
@@ -44,12 +45,13 @@ def first_link(context: Context, base_url: str) -> str | None:
 async def serve(settings: Settings) -> None:
     """Serve until interrupted. Raises ``CallgateError``."""
     # The port comes first: a second `callgate serve` must not replace the first admin's link before it fails.
+    ice = IceServers.of(settings)
     with listener(settings.listen) as bound:
         host, port = bound.getsockname()[:2]
         models = await asyncio.to_thread(load_models, settings)
         await asyncio.to_thread(warm_up)
         desk = CallDesk(settings, models)
-        softphone = Softphone(desk, ice_servers=settings.stun_servers)
+        softphone = Softphone(desk, ice=ice)
         try:
             public = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
             async with beside(desk) as live:

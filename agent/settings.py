@@ -22,6 +22,17 @@ def _stun_servers(value: object) -> object:
     return parts
 
 
+_TURN = re.compile(r"turns?:[A-Za-z0-9.\-\[\]:]{1,200}(\?transport=(udp|tcp))?")
+
+
+def _turn_servers(value: object) -> object:
+    """The parts of a list with commas. Raises ``ValueError``."""
+    parts = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+    if isinstance(parts, tuple) and not all(_TURN.fullmatch(part) for part in parts):
+        raise ValueError("must be turn:host:port or turns:host:port?transport=tcp, several separated by commas")
+    return parts
+
+
 class Settings(BaseSettings):
     """Every default can be replaced; docs/settings.md lists them."""
 
@@ -39,6 +50,10 @@ class Settings(BaseSettings):
     )
     whisper_threads: int = Field(default=1, ge=1, le=64, description="CPU threads for one utterance.")
     whisper_workers: int = Field(default=2, ge=1, le=64, description="Utterances decoded at the same time.")
+    whisper_device: Literal["cpu", "cuda", "auto"] = Field(default="cpu", description="Where the Whisper runs.")
+    whisper_batch: int = Field(
+        default=1, ge=1, le=64, description="Turns of several calls decoded together at most. 1: each by itself."
+    )
     understanding_model: Path | None = Field(default=None, description="Folder or file of an intent and emotion model.")
     voice_emotion: bool = Field(
         default=True, description="Read emotion from the voice too; a policy that asks for a notice waits for it."
@@ -63,6 +78,14 @@ class Settings(BaseSettings):
     listen: str = Field(default="127.0.0.1:8080", description="host:port of our server.")
     stun_servers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_stun_servers)] = Field(
         default=(), description="STUN servers of the softphone, as stun:host:port, separated by commas."
+    )
+    turn_servers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_turn_servers)] = Field(
+        default=(), description="TURN servers of the softphone, as turn:host:port, separated by commas."
+    )
+    turn_user: str | None = Field(default=None, description="Name at the TURN servers, the same for every call.")
+    turn_password: SecretStr | None = Field(default=None, description="Password of that name.")
+    turn_secret: SecretStr | None = Field(
+        default=None, description="The TURN servers' shared secret: each call gets a name and password that expire."
     )
     public_url: str | None = Field(default=None, description="Public https address of `listen` for hosted carriers.")
     asterisk_url: str = Field(default="http://127.0.0.1:8088", description="Asterisk's HTTP server.")

@@ -16,20 +16,21 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent.call import run_call
 from agent.case import CaseError, CaseFile, demo_case
-from agent.desk import CallAbout, CallDesk, CallRefused, PreparedCall, stage_of
+from agent.desk import CallAbout, CallDesk, Callee, CallRefused, PreparedCall, stage_of
 from agent.errors import CallgateError
 from agent.events import Lang
 from agent.live import News
 from agent.telephony.browser import BrowserLine, OfferRefused, missing
+from agent.telephony.ice import IceServers
 from archive.errors import ArchiveError
-from compliance_checks.contact import may_call
+from compliance_checks.contact import ROBOT_CALL, ContactPerson, next_allowed
 from console.softphone import SoftphoneRefused
 from scripts.errors import ScriptError
 from scripts.loader import find_scripts, parse
@@ -40,8 +41,6 @@ LANGS: Mapping[str, Lang] = {"zh": "zh", "en": "en"}
 LABEL = "softphone"
 TICKET_LIFE = 60.0
 """Seconds a prepared call waits for its browser."""
-STEP, FORWARD = timedelta(minutes=30), timedelta(days=8)
-"""How the next lawful moment is looked for: a public holiday may last a week."""
 REMEMBERED = 200
 """Ended calls whose outcome a page may still ask for."""
 CLOSING = 10.0
@@ -61,12 +60,20 @@ class _Call:
     disposition: str | None = None
 
 
+def caller(case: CaseFile) -> ContactPerson:
+    """Whoever plays the borrower, as the contact rules judge a borrower whom a dialer dials. They have agreed to a
+    robot's voice; that they asked for this very call is not said, for in a borrower's part they did not."""
+    return ContactPerson(
+        "softphone", "softphone", (case.time_zone,), consents=frozenset({ROBOT_CALL}), number_key="softphone"
+    )
+
+
 class Softphone:
     """One per process. Call ``close`` before the desk is closed."""
 
-    def __init__(self, desk: CallDesk, *, ice_servers: Sequence[str] = (), ticket_life: float = TICKET_LIFE) -> None:
+    def __init__(self, desk: CallDesk, *, ice: IceServers | None = None, ticket_life: float = TICKET_LIFE) -> None:
         self._desk = desk
-        self._ice_servers = tuple(ice_servers)
+        self._ice = ice or IceServers()
         self._ticket_life = ticket_life
         self._rung: dict[str, _Rung] = {}
         self._calls: OrderedDict[str, _Call] = OrderedDict()
@@ -84,9 +91,6 @@ class Softphone:
 
     def missing(self) -> str | None:
         return missing()
-
-    def stun_servers(self) -> Sequence[str]:
-        return self._ice_servers
 
     def scripts(self) -> Mapping[str, Sequence[Mapping[str, str]]]:
         """Those that ship, or the operator's own. One that cannot be read is left out: the console's compliance page
@@ -122,7 +126,7 @@ class Softphone:
             raise SoftphoneRefused(422, "there is no such script in this language")
         self._may_call(person)
         try:
-            call, rule = await self._prepared(CaseFile.from_dict(case), LANGS[lang], script)
+            call, rule = await self._prepared(CaseFile.from_dict(case), LANGS[lang], script, datetime.now(UTC))
         except (CaseError, ScriptError) as e:
             raise SoftphoneRefused(422, str(e)) from e
         except (CallRefused, CallgateError) as e:
@@ -133,7 +137,8 @@ class Softphone:
         ticket = secrets.token_urlsafe(24)
         self._rung[ticket] = _Rung(person, call, now + self._ticket_life)
         as_if = None if rule is None else call.today.isoformat(timespec="minutes")
-        return {"ticket": ticket, "call_id": call.call_id, "as_if": as_if, "rule": rule}
+        servers = [each.plain() for each in self._ice.for_call(call.call_id)]
+        return {"ticket": ticket, "call_id": call.call_id, "as_if": as_if, "rule": rule, "ice_servers": servers}
 
     async def answer(self, person: str, ticket: str, offer: str) -> tuple[str, str]:
         rung = self._rung.get(ticket)
@@ -144,7 +149,7 @@ class Softphone:
         call = rung.call
         self._remember(call.call_id, entry := _Call(person, None))
         try:
-            line = await BrowserLine.open(offer, self._ice_servers)
+            line = await BrowserLine.open(offer, self._ice.for_call(call.call_id))
         except OfferRefused as e:
             raise SoftphoneRefused(422, str(e)) from e
         except CallgateError as e:
@@ -169,28 +174,23 @@ class Softphone:
 
     # the call's side -------------------------------------------------------------------------------------------
 
-    async def _prepared(self, case: CaseFile, lang: Lang, script: str) -> tuple[PreparedCall, str | None]:
-        """The call at this moment, or at the next lawful one with the rule that forbids this one."""
+    async def _prepared(
+        self, case: CaseFile, lang: Lang, script: str, now: datetime
+    ) -> tuple[PreparedCall, str | None]:
+        """The call at ``now``, or at the next lawful one with the rule that forbids this one."""
         about = CallAbout(stage=stage_of(case.days_past_due))
-        now = datetime.now(UTC)
+        policy = next(parse(path).content.policy for path in self._script_files(lang) if path.stem == script)
+        callee = Callee(caller(case))
+        more: dict[str, Any] = {"script_id": script, "label": LABEL, "about": about, "callee": callee}
         try:
-            return await self._desk.prepare(case, lang, at=now, script_id=script, label=LABEL, about=about), None
+            return await self._desk.prepare(case, lang, at=now, **more), None
         except CallRefused as e:
             refusal = e
-        moment = self._next_lawful(case, lang, script, now)
+        moment = next_allowed(now, callee.person, (), policy, lang=lang, policies=self._desk.models.gate.policies)
         if moment is None:
             raise refusal
-        call = await self._desk.prepare(case, lang, at=moment, script_id=script, label=LABEL, about=about)
+        call = await self._desk.prepare(case, lang, at=moment, **more)
         return call, str(refusal)
-
-    def _next_lawful(self, case: CaseFile, lang: Lang, script: str, now: datetime) -> datetime | None:
-        policy = next(parse(path).content.policy for path in self._script_files(lang) if path.stem == script)
-        policies = self._desk.models.gate.policies
-        for step in range(1, FORWARD // STEP):
-            moment = now.replace(minute=now.minute // 30 * 30, second=0, microsecond=0) + step * STEP
-            if may_call(moment, case.time_zone, policy, lang=lang, policies=policies).decision == "allow":
-                return moment
-        return None
 
     async def _run(self, call: PreparedCall, entry: _Call, line: BrowserLine) -> None:
         def tell(news: News) -> None:

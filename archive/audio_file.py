@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 import numpy as np
 
+from archive.covering import Stretch, cover
 from archive.encrypted import ChunkReader
 from archive.errors import RecordingError, one_line
 from archive.track import Pcm16
@@ -20,12 +21,15 @@ _PIECE = RATE  # frames
 class Recording:
     """An open recording: two channels (0 the borrower, 1 the agent), 8 kHz, 16 bit. Not safe between threads."""
 
-    def __init__(self, file: BinaryIO, name: str, key: Callable[[bytes], bytes] | None) -> None:
-        """``key`` gives the data key of an encrypted file's id; ``None``: it is a WAV file.
+    def __init__(
+        self, file: BinaryIO, name: str, key: Callable[[bytes], bytes] | None, covered: Sequence[Stretch] = ()
+    ) -> None:
+        """``key`` gives the data key of an encrypted file's id; ``None``: it is a WAV file. Over ``covered`` lies a
+        tone, however the sound is read.
 
         Closes ``file`` with itself. Raises ``RecordingError``.
         """
-        self._file, self._name = file, name
+        self._file, self._name, self._covered = file, name, covered
         self._chunks = ChunkReader(file, name, key) if key is not None else None
         if self._chunks is not None:
             self.frames = self._chunks.frames
@@ -90,6 +94,16 @@ class Recording:
         return min(max(0, round(start * RATE)), last), last
 
     def _frames(self, start: int, end: int) -> Iterator[bytes]:
+        pieces = self._stored(start, end)
+        if not self._covered:
+            yield from pieces
+            return
+        for piece in pieces:
+            frames = np.frombuffer(piece, "<i2").reshape(-1, CHANNELS)
+            yield cover(frames, start, self._covered).astype("<i2").tobytes()
+            start += len(frames)
+
+    def _stored(self, start: int, end: int) -> Iterator[bytes]:
         if self._chunks is not None:
             yield from self._chunks.chunks(start, end)
             return

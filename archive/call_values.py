@@ -58,6 +58,15 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
+class Entered:
+    """A turn as it was entered: its number, and its words as whoever follows the call may see them, digits that prove
+    who somebody is masked; of an interrupted line, what was audible."""
+
+    seq: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseGaps:
     """Percentiles of a call's response gaps in ms, linear between samples; ``None`` without any."""
 

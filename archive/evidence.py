@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from archive.audio_file import Recording
 from archive.audit import SYSTEM
+from archive.covering import Stretch
 from archive.database import Database
 from archive.errors import ArchiveError, RecordingError
 from archive.keys import DataKey, KeyProblem, MasterKeys, master_keys
@@ -24,9 +27,10 @@ def open_recording(
     purpose: str = "review",
     start: float | None = None,
     end: float | None = None,
+    covered: Sequence[Stretch] = (),
 ) -> Recording:
     """The call's recording, for ``actor`` to hear (from ``start`` to ``end`` seconds, which only the audit entry is
-    told; ``Recording.wav(start, end)`` gives them).
+    told; ``Recording.wav(start, end)`` gives them), with a tone over what is ``covered``.
 
     Raises ``ArchiveError`` for a call that is not sealed or has no recording, ``RecordingError`` for one that was
     purged or cannot be read, ``KeyProblem`` without its master key. Nothing is audited then.
@@ -35,19 +39,22 @@ def open_recording(
         row = CallRepository(session).recording(call_id)
     if row is None:
         raise ArchiveError(f"the archive has no sealed recording of the call {call_id!r}")
-    recording = open_row(store, row)
+    recording = open_row(store, row, covered=covered)
     try:
         with database.write() as session:
             CallRepository(session).audit.append(
-                "recording.read", actor=actor, subject=call_id, purpose=purpose, start=start, end=end
-            )
+                "recording.read", actor=actor, subject=call_id, purpose=purpose, start=start, end=end,
+                **({"covered": len(covered)} if covered else {}),
+            )  # fmt: skip
     except ArchiveError:
         recording.close()
         raise
     return recording
 
 
-def open_row(store: Store, row: RecordingRow, keys: MasterKeys | None = None) -> Recording:
+def open_row(
+    store: Store, row: RecordingRow, keys: MasterKeys | None = None, covered: Sequence[Stretch] = ()
+) -> Recording:
     """The recording of a row, without an entry in the chain: for the archive's own work."""
     if row.purged_at is not None:
         raise RecordingError(f"the recording of the call {row.call_id} was purged on {row.purged_at:%Y-%m-%d}")
@@ -58,7 +65,7 @@ def open_row(store: Store, row: RecordingRow, keys: MasterKeys | None = None) ->
         def key(_: bytes) -> bytes:
             return plain
 
-    return Recording(store.open(row.path, row.remote), row.path, key)
+    return Recording(store.open(row.path, row.remote), row.path, key, covered)
 
 
 def read_waveform(database: Database, call_id: str) -> Waveform | None:

@@ -3,8 +3,8 @@
 A borrower is asked for the last digits of an identity number. That they were given, and whether they were right, is
 archived; which they were is not: not in a turn's text, words or slots, nor in a later turn that repeats them, nor in
 one that volunteers them. Masked as well, whoever says them and wherever: numbers of 15 digits and more (identity, bank
-card) and American social security numbers. The sound keeps them; :func:`masked_spans` tells where, for who may not hear
-them.
+card) and American social security numbers. The sound keeps them: :mod:`archive.covering` puts a tone over them for
+whoever may not hear them.
 
 A number is masked digit by digit, each as one ``MASK``, so that how many were said remains, and nothing else does.
 """
@@ -18,9 +18,9 @@ from itertools import pairwise
 from typing import Any
 
 from agent.events import Proposed, Word
+from archive.covering import MASK
 from archive.types import clean_json
 
-MASK = "▇"
 LONG = 15
 """Digits from which a number is somebody's, whoever says it: identity cards have 15 or 18, bank cards 16 and more."""
 CODE = 4
@@ -179,24 +179,6 @@ class Secrets:
 
     def _known(self, run: _Run) -> bool:
         return any(secret in run.digits for secret in self._offered)
-
-
-def masked_spans(turns: Iterable[Any]) -> list[tuple[float, float]]:
-    """Where, in seconds since answer, the borrower's side of the recording gives a masked number away: rows of turns
-    in, stretches out, in order, overlaps merged. A turn without word times is one stretch."""
-    found: list[tuple[float, float]] = []
-    for turn in turns:
-        if turn.who != "borrower" or MASK not in turn.text:
-            continue
-        words = [(float(w["start"]), float(w["end"])) for w in turn.words or () if MASK in str(w.get("text", ""))]
-        found += words or [(turn.start, turn.end)]
-    merged: list[tuple[float, float]] = []
-    for start, end in sorted(found):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
 
 
 def _tokens(text: str) -> list[_Token]:

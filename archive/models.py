@@ -313,6 +313,15 @@ class Summary(Base):
         Index(
             "ix_summaries_promised",
             "doc",
+            "promise_due",
+            "promise_reached",
+            "promise_ended",
+            "lang",
+            "campaign",
+            "script_id",
+            "stage",
+            "scenario",
+            "disposition",
             sqlite_where=text("promise_due IS NOT NULL"),
             postgresql_where=text("promise_due IS NOT NULL"),
         ),
@@ -380,12 +389,9 @@ class SummaryReason(Base):
     review: Mapped[str] = mapped_column(Label(8), server_default="none")
 
 
-class SummaryCell(Base):
-    """The sums of an hour's calls in one language that share a ``value`` of one ``dimension`` ("": not set). ``hour``
-    is counted from 1970. Kept by :mod:`archive.rollups`; what they mean, :class:`archive.dashboards.Numbers` says."""
-
-    __tablename__ = "summary_cells"
-    __table_args__ = ({"sqlite_with_rowid": False},)
+class Sums:
+    """What is summed up over calls in one language that share a ``value`` of one ``dimension`` ("": not set). ``hour``,
+    the first one, is counted from 1970. What they mean, :class:`archive.dashboards.Numbers` says."""
 
     dimension: Mapped[str] = mapped_column(Label(16), primary_key=True)
     hour: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -409,6 +415,30 @@ class SummaryCell(Base):
     seconds: Mapped[float]
     valence_sum: Mapped[float]
     arousal_sum: Mapped[float]
+
+
+class SummaryCell(Sums, Base):
+    """The sums of an hour. Kept by :mod:`archive.rollups`."""
+
+    __tablename__ = "summary_cells"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class SummaryDay(Sums, Base):
+    """The sums of 24 hours from a midnight (:class:`SummaryMidnight`) on."""
+
+    __tablename__ = "summary_days"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class SummaryMidnight(Base):
+    """When the days begin that sums are kept of: ``shift`` hours before midnight in Greenwich. No row: none are."""
+
+    __tablename__ = "summary_midnight"
+    __table_args__ = (CheckConstraint("id = 1", name="one"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    shift: Mapped[int]
 
 
 class SummaryStale(Base):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from archive.covering import TONE_PEAK, Stretch
 from archive.wav import CHANNELS, RATE
 
 BIN_FRAMES = RATE // 20
@@ -29,6 +30,17 @@ class Waveform:
     def of(bin_frames: int, data: bytes) -> Waveform:
         """From what the database keeps."""
         return Waveform(bin_frames, np.frombuffer(data, np.int8).reshape(-1, CHANNELS, 2))
+
+    def covered(self, stretches: Sequence[Stretch]) -> Waveform:
+        """With the tone where the recording has it: an outline tells how many digits were said."""
+        if not stretches:
+            return self
+        values = self.values.copy()
+        peak = round(TONE_PEAK / 32767 * 127)
+        for each in stretches:
+            first, last = int(each.start * RATE) // self.bin_frames, int(each.end * RATE) // self.bin_frames
+            values[first : last + 1, each.channel] = (-peak, peak)
+        return Waveform(self.bin_frames, values)
 
     def drawn(self, bins: int) -> list[list[float]]:
         """Per channel at most ``bins`` pairs low, high, low, high …, in [-1, 1]: what wavesurfer takes as peaks."""

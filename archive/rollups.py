@@ -1,10 +1,11 @@
-"""Sums over calls by time and one dimension: what every chart is drawn from, kept beforehand by the hour.
+"""Sums over calls by time and one dimension: what every chart is drawn from, kept beforehand by the hour, and by the
+day of one time zone, the console's.
 
 A trigger notes the hour of every summary that is written, changed or deleted; :func:`refresh` sums such hours up anew.
 Whatever is still noted is summed from the calls themselves when asked, so the figures are exact at any moment and only
 their price depends on the refresh. Promises are always counted from the calls: what becomes of them depends on the day.
 Cells answer what asks for nothing but days and a language, at whole hours east of Greenwich; all else is summed from
-the calls.
+the calls. Days answer it where they begin as those that are asked for do: 24 rows fewer for each.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from archive.database import Database
-from archive.models import Summary, SummaryCell, SummaryStale
+from archive.models import Summary, SummaryCell, SummaryDay, SummaryMidnight, SummaryStale
 from archive.promises import condition, grace_days, today
 from archive.queries import HOUR_US, CallFilter, hour_of_day, select
 from archive.summaries import EMOTIONS, doc_of
@@ -55,7 +56,7 @@ def parts(
     if stale is None:
         yield from _of_calls(session, wanted, dimension, width, shift)
     else:
-        yield from _of_cells(session, wanted, dimension, width, shift, stale)
+        yield from _of_sums(session, wanted, dimension, width, shift, stale)
         for first, last in _ranges(stale):
             narrowed = _within(wanted, first * HOUR_US, last * HOUR_US)
             yield from _of_calls(session, wanted, dimension, width, shift, narrowed)
@@ -68,13 +69,16 @@ def behind(session: Session) -> bool:
     return (session.scalar(sa.select(sa.func.count()).select_from(found)) or 0) > FEW_HOURS
 
 
-def refresh(database: Database, *, limit: int = HOURS_AT_ONCE) -> bool:
-    """Sum up to ``limit`` stale hours, the latest first, in one transaction; returns whether there are more. Raises
-    ``ArchiveError``."""
+def refresh(database: Database, *, limit: int = HOURS_AT_ONCE, midnight: int | None = None) -> bool:
+    """Sum up to ``limit`` stale hours, the latest first, and the days that they lie in, in one transaction; returns
+    whether there are more. ``midnight``: minutes east of Greenwich where days begin from now on, if they are whole
+    hours; without it as before. Raises ``ArchiveError``."""
     with database.write() as session:
         if session.get_bind().dialect.name == "postgresql":
             # One at a time: two would both enter an hour's cells. Who comes second finds nothing left to do.
             session.execute(sa.select(sa.func.pg_advisory_xact_lock(0x726F6C6C7570)))
+        if midnight is not None and midnight % 60 == 0 and midnight // 60 != _midnight(session):
+            _move_midnight(session, midnight // 60)
         noted = sa.select(SummaryStale.hour).distinct().order_by(SummaryStale.hour.desc())
         hours = session.scalars(noted.limit(limit + 1)).all()
         chosen = sorted(hours[:limit])
@@ -86,7 +90,43 @@ def refresh(database: Database, *, limit: int = HOURS_AT_ONCE) -> bool:
         for first, until in _ranges(chosen):
             for dimension in KEPT:
                 _sum_up(session, dimension, first, until)
+        shift = _midnight(session)
+        if shift is not None:
+            days = sorted({_day(hour, shift) for hour in chosen})
+            session.execute(sa.delete(SummaryDay).where(SummaryDay.hour.in_(days)))
+            for first, until in _ranges([hour for day in days for hour in range(day, day + 24)]):
+                _add_up(session, shift, SummaryCell.hour >= first, SummaryCell.hour < until)
         return len(hours) > limit
+
+
+def midnight_moves(session: Session, midnight: int) -> bool:
+    """Whether days are kept from another midnight than ``midnight`` minutes east of Greenwich, though they could be."""
+    return midnight % 60 == 0 and _midnight(session) != midnight // 60
+
+
+def _midnight(session: Session) -> int | None:
+    return session.scalar(sa.select(SummaryMidnight.shift))
+
+
+def _move_midnight(session: Session, shift: int) -> None:
+    session.execute(sa.delete(SummaryMidnight))
+    session.execute(sa.delete(SummaryDay))
+    session.execute(sa.insert(SummaryMidnight), [{"id": 1, "shift": shift}])
+    _add_up(session, shift)
+
+
+def _day(hour: int, shift: int) -> int:
+    """The first hour of the day that ``hour`` lies in."""
+    return (hour + shift) // 24 * 24 - shift
+
+
+def _add_up(session: Session, shift: int, *conditions: Any) -> None:
+    """Enter the days of the hours that meet ``conditions``."""
+    day = ((SummaryCell.hour + shift) // 24 * 24 - shift).label("its_day")
+    sums = (sa.func.sum(getattr(SummaryCell, name)) for name in SUMMED)
+    found = sa.select(SummaryCell.dimension, day, SummaryCell.lang, SummaryCell.value, *sums).where(*conditions)
+    grouped = found.group_by(SummaryCell.dimension, sa.literal_column("its_day"), SummaryCell.lang, SummaryCell.value)
+    session.execute(sa.insert(SummaryDay).from_select(["dimension", "hour", "lang", "value", *SUMMED], grouped))
 
 
 def _sum_up(session: Session, dimension: Dimension, first: int, until: int) -> None:
@@ -128,26 +168,60 @@ def _ranges(hours: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _of_cells(
+def _of_sums(
     session: Session, wanted: CallFilter, dimension: Dimension | None, width: int | None, shift: int, stale: list[int]
 ) -> Iterator[Part]:
+    """What is kept, from days where they will do: all hours but the stale ones."""
+    midnight = _midnight(session) if _by_day(wanted, dimension, width, shift) else None
+    edges = [doc_of(each) // HOUR_US for each in (wanted.started_from, wanted.started_before) if each is not None]
+    if (
+        midnight is None
+        or (wanted.utc_offset_min // 60 - midnight) % 24
+        or any(_day(edge, midnight) != edge for edge in edges)
+    ):
+        yield from _of_cells(session, SummaryCell, wanted, dimension, width, shift, SummaryCell.hour.not_in(stale))
+        return
+    broken = sorted({_day(hour, midnight) for hour in stale})
+    yield from _of_cells(session, SummaryDay, wanted, dimension, width, shift, SummaryDay.hour.not_in(broken))
+    if broken:
+        within = (
+            sa.and_(SummaryCell.hour >= first, SummaryCell.hour < until)
+            for first, until in _ranges([hour for day in broken for hour in range(day, day + 24)])
+        )
+        rest = (sa.or_(*within), SummaryCell.hour.not_in(stale))
+        yield from _of_cells(session, SummaryCell, wanted, dimension, width, shift, *rest)
+
+
+def _by_day(wanted: CallFilter, dimension: Dimension | None, width: int | None, shift: int) -> bool:
+    hours = None if width is None else width // HOUR_US
+    whole = hours is None or (hours % 24 == 0 and (shift // HOUR_US - wanted.utc_offset_min // 60) % 24 == 0)
+    return dimension != "hour" and whole
+
+
+def _of_cells(
+    session: Session,
+    cells: type[SummaryCell] | type[SummaryDay],
+    wanted: CallFilter,
+    dimension: Dimension | None,
+    width: int | None,
+    shift: int,
+    *conditions: Any,
+) -> Iterator[Part]:
     kept = "lang" if dimension in (None, "hour") else dimension  # the fewest cells
-    value: Any = SummaryCell.value
+    value: Any = cells.value
     if dimension is None:
         value = sa.literal(0)
     elif dimension == "hour":
-        value = (SummaryCell.hour + wanted.utc_offset_min // 60) % 24
-    at = sa.literal(0) if width is None else (SummaryCell.hour + shift // HOUR_US) // (width // HOUR_US)
-    sums = (sa.func.sum(getattr(SummaryCell, name)) for name in SUMMED)
-    found = sa.select(value.label("its_value"), at.label("its_step"), *sums).where(SummaryCell.dimension == kept)
+        value = (cells.hour + wanted.utc_offset_min // 60) % 24
+    at = sa.literal(0) if width is None else (cells.hour + shift // HOUR_US) // (width // HOUR_US)
+    sums = (sa.func.sum(getattr(cells, name)) for name in SUMMED)
+    found = sa.select(value.label("its_value"), at.label("its_step"), *sums).where(cells.dimension == kept, *conditions)
     if wanted.lang is not None:
-        found = found.where(SummaryCell.lang == wanted.lang)
+        found = found.where(cells.lang == wanted.lang)
     if wanted.started_from is not None:
-        found = found.where(SummaryCell.hour >= doc_of(wanted.started_from) // HOUR_US)
+        found = found.where(cells.hour >= doc_of(wanted.started_from) // HOUR_US)
     if wanted.started_before is not None:
-        found = found.where(SummaryCell.hour < doc_of(wanted.started_before) // HOUR_US)
-    if stale:
-        found = found.where(SummaryCell.hour.not_in(stale))
+        found = found.where(cells.hour < doc_of(wanted.started_before) // HOUR_US)
     for row in session.execute(found.group_by(*_BUCKET)):
         if row[2]:
             yield Part(_named(row[0], dimension), int(row[1]), _plain(row[2:]))

@@ -65,7 +65,7 @@ def warm_up() -> None:
 
 @functools.cache
 def _cutter() -> Any:
-    import jieba  # type: ignore[import-untyped]
+    import jieba
 
     with _lock:
         jieba.setLogLevel(logging.WARNING)

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, get_args
 
 from agent.events import Disposition, Proposed, Spoken, Understood, Verdict, Word
-from archive.call_values import NewCall, Promise, ResponseGaps, utc_now
+from archive.call_values import Entered, NewCall, Promise, ResponseGaps, utc_now
 from archive.commit_queue import queue_of
 from archive.database import Database
 from archive.errors import ArchiveError
@@ -39,7 +39,7 @@ from archive.spill import Spill
 from archive.store import Store
 from archive.types import clean_json
 
-__all__ = ["CallArchive", "NewCall", "Promise", "ResponseGaps", "utc_now"]
+__all__ = ["CallArchive", "Entered", "NewCall", "Promise", "ResponseGaps", "utc_now"]
 
 _log = logging.getLogger(__name__)
 
@@ -155,8 +155,8 @@ class CallArchive:
         verdict: int | None = None,
         interrupted: bool = False,
         response_gap_ms: float | None = None,
-    ) -> int:
-        """Record an utterance; returns its number. ``verdict`` is what :meth:`verdict` returned for the line.
+    ) -> Entered:
+        """Record an utterance; returns what was entered. ``verdict`` is what :meth:`verdict` returned for the line.
 
         Raises ``ValueError`` for a ``who`` or a time that cannot be one: such a row could never be stored.
         """
@@ -169,7 +169,7 @@ class CallArchive:
             )
         )  # fmt: skip
 
-    def understood(self, understood: Understood) -> int:
+    def understood(self, understood: Understood) -> Entered:
         """Record what the borrower said and how it was understood, as a turn."""
         return self._turn(Utterance.understood(understood))
 
@@ -180,13 +180,13 @@ class CallArchive:
         verdict: int | None = None,
         script_hash: str | None = None,
         response_gap_ms: float | None = None,
-    ) -> int:
+    ) -> Entered:
         """Record what the agent said, as a turn."""
         return self._turn(
             Utterance.spoken(spoken, verdict=verdict, script_hash=script_hash, response_gap_ms=response_gap_ms)
         )
 
-    def _turn(self, said: Utterance) -> int:
+    def _turn(self, said: Utterance) -> Entered:
         with self._lock:
             digits = 0
             if said.who == "borrower":
@@ -203,7 +203,7 @@ class CallArchive:
             seq = self._record("turns", said.columns())
             if digits and answers:
                 self._unproven = seq
-        return seq
+        return Entered(seq, said.text if said.heard_text is None else said.heard_text)
 
     def verdict(
         self, verdict: Verdict, proposed: Proposed | None = None, *, text: str = "", at: float | None = None

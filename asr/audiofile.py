@@ -8,8 +8,10 @@ does not read (m4a, for one), FFmpeg does, through PyAV.
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ HIGHEST_RATE = 16000
 LOWEST_RATE = 2000
 MAX_CHANNELS = 2
 _BLOCK = 1 << 18
+_REMARKS = threading.Lock()
 _OPEN_ENDED = 0x7FFF0000  # writers that cannot seek back leave a size near 2 or 4 GiB in the header
 
 
@@ -182,7 +185,8 @@ def _open(path: Path, stack: contextlib.ExitStack) -> _Source:
     import soundfile
 
     try:
-        file = stack.enter_context(soundfile.SoundFile(path))
+        with _without_remarks():
+            file = stack.enter_context(soundfile.SoundFile(path))
     except (soundfile.LibsndfileError, OSError, ValueError):
         return _open_with_ffmpeg(path, stack)
     rate, channels, frames = int(file.samplerate), int(file.channels), int(file.frames)
@@ -193,12 +197,38 @@ def _open(path: Path, stack: contextlib.ExitStack) -> _Source:
     else:
         exact = 0 < frames < 1 << 46
     promised = frames / rate if rate > 0 and 0 < frames < 1 << 46 else None
-    return _Source(rate, channels, promised, exact, _soundfile_blocks(file, channels))
+    quiet = _without_remarks if file.format == "MP3" else contextlib.nullcontext
+    return _Source(rate, channels, promised, exact, _soundfile_blocks(file, channels, quiet))
 
 
-def _soundfile_blocks(file: Any, channels: int) -> Iterator[NDArray[np.float32]]:
-    while len(block := file.read(max(1, _BLOCK // max(1, channels)), dtype="float32", always_2d=True)):
+def _soundfile_blocks(
+    file: Any, channels: int, quiet: Callable[[], contextlib.AbstractContextManager[None]]
+) -> Iterator[NDArray[np.float32]]:
+    size = max(1, _BLOCK // max(1, channels))
+    while True:
+        with quiet():
+            block = file.read(size, dtype="float32", always_2d=True)
+        if not len(block):
+            return
         yield block
+
+
+@contextlib.contextmanager
+def _without_remarks() -> Iterator[None]:
+    """libsndfile's MP3 decoder writes remarks on damaged files to the process's standard error by itself."""
+    with _REMARKS:
+        try:
+            kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        except OSError:  # no standard error to be spared
+            yield
+            return
+        os.dup2(nowhere, 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
 
 
 def _open_with_ffmpeg(path: Path, stack: contextlib.ExitStack) -> _Source:

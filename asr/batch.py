@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from asr.audiofile import Recording
 from asr.diarization.turns import Diarizer, SpeakerTurn, attribute
-from asr.guards import TURN, doubt, units
+from asr.guards import TURN, doubt, sparse, units
 from asr.transcriber import BatchTranscriber, Lang, TimedWord, Transcription, Utterance
 from asr.vad import SpeechOptions, probabilities, segments
 
@@ -36,9 +36,6 @@ _SHORT, _SHORT_SURE = 3, 0.5
 """A text of so few words needs so much confidence: it is what recognisers write over distant voices."""
 _BLIP_S, _BLIP_SURE = 0.25, 0.7
 """A sound shorter than a syllable needs so much."""
-_LONG_S, _SPARSE = 4.0, 0.5
-"""Speech of so many seconds holds so many words (characters of Mandarin) a second at the least: the slowest people say
-two. A sound that is taken for speech all along and in which a word or two was found is a crowd, or a television."""
 _ROW_GAP = 1.0
 
 
@@ -206,7 +203,7 @@ def _believed(piece: _Piece, heard: Transcription) -> bool:
     if why is not None:
         return False
     said, spoken = len(units(heard.text)), piece.end - piece.start
-    if spoken >= _LONG_S and said < _SPARSE * spoken:
+    if sparse(heard.text, spoken):
         return False
     if spoken < _BLIP_S and heard.confidence < _BLIP_SURE:
         return False

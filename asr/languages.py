@@ -7,7 +7,9 @@ recogniser is much surer of it.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
+from typing import cast
 
 from asr.guards import turn_doubt, units
 from asr.spelling import tidied
@@ -39,13 +41,26 @@ def transcribe_either(
     rule: SwitchRule | None = None,
 ) -> Transcription:
     """Hear a turn in ``lang``, or in the other language if it was plainly spoken in that. Raises as ``transcribe``."""
+    steps = decodes(lang, len(samples) / rate, rule)
+    asked = next(steps)
+    while True:
+        try:
+            asked = steps.send(transcriber.transcribe(samples, rate, asked, hotwords=hotwords))
+        except StopIteration as done:
+            return cast(Transcription, done.value)
+
+
+def decodes(
+    lang: Lang, seconds: float, rule: SwitchRule | None = None
+) -> Generator[Lang, Transcription, Transcription]:
+    """The same without a recogniser: yields the language in which the turn of ``seconds`` is to be decoded next, is
+    sent what was heard, and returns what was said."""
     rule = rule or SwitchRule()
-    first = tidied(transcriber.transcribe(samples, rate, lang, hotwords=hotwords))
+    first = tidied((yield lang))
     if first.confidence >= rule.doubted and not foreign(first.text, lang):
         return first
-    other = OTHER[lang]
-    second = tidied(transcriber.transcribe(samples, rate, other, hotwords=hotwords))
-    return second if switched(first, second, len(samples) / rate, rule) else first
+    second = tidied((yield OTHER[lang]))
+    return second if switched(first, second, seconds, rule) else first
 
 
 def switched(first: Transcription, second: Transcription, seconds: float, rule: SwitchRule) -> bool:

@@ -243,9 +243,9 @@ async def play(trial: Trial, model: Transcriber, line: ApprovedLine, pcm: Pcm16,
         with contextlib.suppress(asyncio.CancelledError):
             await far
         recorder.close()
-    assert end.said_at is not None
-    began = end.said_at + first_audible(sound)
-    silence = silences(np.concatenate(end.heard), began)
+    # An echo may cut its own line before anything else was to be said.
+    began = (end.said_at or 0) + first_audible(sound)
+    silence = silences(np.concatenate(end.heard), began) if end.said_at is not None else None
     last = began + len(sound) + RATE  # what falls silent later than this did not do it for the person
     spoken = next(f.spoken for f in seen if isinstance(f, SpokenFrame))
     held = [f.payload for f in seen if isinstance(f, EventFrame) and f.kind == "line_held"]
@@ -286,8 +286,9 @@ async def run_all(count: int, parallel: int, model: Transcriber) -> tuple[list[O
                     trial, model, lines[trial.lang], sounds[trial.lang], holds=holds, home=Path(folder)
                 )  # fmt: skip
 
-        both = [asyncio.gather(*(one(trial, holds) for trial in trials(count))) for holds in (True, False)]
-        return await both[0], await both[1]
+        # In turn, so that other work on the machine burdens both alike.
+        outcomes = await asyncio.gather(*(one(trial, holds) for trial in trials(count) for holds in (True, False)))
+        return outcomes[::2], outcomes[1::2]
 
 
 def rows(ours: Sequence[Outcome], peer: Sequence[Outcome]) -> list[dict[str, Any]]:

@@ -22,11 +22,16 @@ if TYPE_CHECKING:
     from archive.database import Database
     from campaigns.importing.portfolio import ImportReport
     from campaigns.status import CampaignStatus
+    from compliance_checks.policy import Policies
 
 app = typer.Typer(help="Portfolios and campaigns of outbound reminder calls.", no_args_is_help=True)
 
 Home = Annotated[
     Path | None, typer.Option(help="Folder of the archive (default CALLGATE_HOME or ~/.local/share/callgate).")
+]
+Packs = Annotated[
+    Path | None,
+    typer.Option(envvar="CALLGATE_PACKS", help="Folder of your own policy packs, layered over those that ship."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -100,15 +105,19 @@ def plan(
     config: Annotated[Path, typer.Argument(help="The campaign's YAML file.")],
     at: Annotated[str | None, typer.Option(help="As if it were this moment, ISO 8601 with zone. Default: now.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="Show so many rows; 0: all.")] = 50,
+    packs: Packs = None,
     home: Home = None,
     json_: Json = False,
 ) -> None:
     """Whom the campaign would call and when, and why not the others. Changes nothing."""
     from campaigns.config import load_config
     from campaigns.planning import plan as planned
+    from campaigns.rules import ContactRules
 
     with failing(), opened(home) as database:
-        rows = list(planned(database, load_config(config), moment(at)))
+        campaign, rules = load_config(config), ContactRules(policies(packs))
+        rules.check(campaign)
+        rows = list(planned(database, campaign, moment(at), rules))
     if json_:
         _print(
             [
@@ -134,6 +143,31 @@ def plan(
     may = sum(1 for row in rows if row.at is not None and not row.reason)
     later = sum(1 for row in rows if row.at is not None and row.reason)
     typer.echo(f"{len(rows)} debts: {may} may be called now, {later} later, {len(rows) - may - later} not")
+
+
+@app.command("audit")
+def audit_(
+    name: Annotated[str, typer.Argument(help="The campaign.")],
+    packs: Packs = None,
+    home: Home = None,
+    json_: Json = False,
+) -> None:
+    """Judge every call that was placed again, by the rules in force. Exit 1 if any was outside them."""
+    from campaigns.audit import audit
+
+    with failing(), opened(home) as database:
+        found = audit(database, name, policies(packs))
+    if json_:
+        _print(found.as_json())
+    else:
+        outside = ", ".join(f"{rule} {n}" for rule, n in found.outside.items()) or "none"
+        typer.echo(f"{found.dials} calls judged again; outside the rules: {outside}")
+        typer.echo(f"two calls at a time to one person: {found.overlaps}")
+        if found.changed:
+            typer.echo(f"judged without what has changed since with the person or the debt: {found.changed}")
+        if found.other_policy:
+            typer.echo(f"placed under other rules than those in force now: {found.other_policy}")
+    raise typer.Exit(0 if found.clean else 1)
 
 
 @app.command()
@@ -165,7 +199,8 @@ def status_table(found: CampaignStatus) -> Any:
     table = Table(title=f"{found.name}: {found.state}", title_justify="left", show_header=False, box=None)
     rows: list[tuple[str, object]] = [
         ("contacts", found.contacts), ("attempts", found.attempts), ("live", found.live),
-        ("outcomes", found.outcomes), ("right party reached", found.reached), ("promises", found.promises),
+        ("outcomes", found.outcomes), ("contacted", found.contacted),
+        ("right party reached", found.reached), ("promises", found.promises),
         ("why not (again)", found.reasons), ("of unknown fate", ", ".join(found.unknown)),
         ("next due", found.next_at.isoformat(timespec="seconds") if found.next_at else "-"),
         ("callbacks booked", f"{found.callbacks}, the next {found.next_callback_at:%Y-%m-%d %H:%M}Z"
@@ -232,6 +267,16 @@ def opened(home: Path | None) -> Iterator[Database]:
         yield database
     finally:
         database.close()
+
+
+def policies(packs: Path | None) -> Policies:
+    """The packs that ship and those of the folder, as the gate that dials has them. One line and exit 2 if unusable."""
+    from compliance_checks.gate import Gate, PatternError, PolicyError
+
+    try:
+        return Gate.load(packs).policies
+    except (PolicyError, PatternError) as e:
+        refuse(f"packs: {e}")
 
 
 @contextmanager

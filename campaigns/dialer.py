@@ -64,6 +64,8 @@ class Pace:
     reserved: int
     state: str
     next_at: datetime | None
+    room: int = 0
+    """Calls at a time that this process may hold now: fewer than its agents where the machine is too busy."""
 
 
 @dataclass(slots=True)
@@ -88,10 +90,13 @@ class Dialer:
         on_pace: Callable[[Pace], None] | None = None,
         wait_for_due: timedelta = timedelta(0),
         tick: float = TICK,
+        room: Callable[[], int] | None = None,
     ) -> None:
+        """``agents``: calls at a time; ``room``: how many of them the machine can hold just now."""
         self.ledger, self.settling, self.provider, self.runner = ledger, settling, provider, runner
         self.campaign_id, self.agents, self.tick = campaign_id, agents, tick
         self.providers = {provider.name: provider, **(providers or {})}
+        self._room = room or (lambda: agents)
         self._on_pace = on_pace
         self._wait_for_due = wait_for_due
         self._mine: set[str] = set()
@@ -153,15 +158,18 @@ class Dialer:
             await self._hang_up(attempt_id)
         state, next_at = await asyncio.to_thread(self._look)
         due = next_at is not None and next_at <= self.ledger.clock()
-        if state == "running" and due and len(self._mine) < self.agents:
-            free = self.agents - len(self._mine)
+        room = min(self.agents, self._room())
+        if state == "running" and due and len(self._mine) < room:
+            free = room - len(self._mine)
             for reservation in await asyncio.to_thread(self.ledger.reserve, self.campaign_id, free, self.provider.name):
                 self._mine.add(reservation.attempt_id)
                 task = asyncio.create_task(self._place(reservation))
                 self._placing[reservation.attempt_id] = task
                 task.add_done_callback(partial(self._placed, reservation.attempt_id))
         reserved = sum(1 for each in self._mine if live.get(each, "reserved") == "reserved")
-        return Pace(self.ledger.clock(), len(self._mine) - reserved, self._counts.dialed, reserved, state, next_at)
+        return Pace(
+            self.ledger.clock(), len(self._mine) - reserved, self._counts.dialed, reserved, state, next_at, room
+        )
 
     def _placed(self, attempt_id: str, _: asyncio.Task[None]) -> None:
         self._placing.pop(attempt_id, None)

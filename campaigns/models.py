@@ -227,7 +227,10 @@ class Contact(Base):
 
 
 class Attempt(Base):
-    """One dial. Committed as ``dialing`` before the provider is asked."""
+    """One dial. Committed as ``dialing`` before the provider is asked.
+
+    ``verified``: whoever answered had shown that they are the borrower.
+    """
 
     __tablename__ = "campaign_attempts"
     __table_args__ = (
@@ -264,6 +267,7 @@ class Attempt(Base):
     reason: Mapped[str | None] = mapped_column(Label(64))
     call_id: Mapped[str | None] = mapped_column(Label(36))
     policy_hash: Mapped[str | None] = mapped_column(Label(128))
+    verified: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     reserved_at: Mapped[datetime]
     dialing_at: Mapped[datetime | None]
     placed_at: Mapped[datetime | None]

@@ -7,7 +7,7 @@ the default is SQLite.
 
 Each request carries ``X-Callgate-Event`` (a UUID: the same for every try, so that a receiver can drop repetitions),
 ``X-Callgate-Timestamp`` (Unix seconds) and ``X-Callgate-Signature``: ``v1=`` and the hexadecimal HMAC-SHA256, under
-``CALLGATE_WEBHOOK_SECRET``, of ``timestamp + "." + body``.
+``CALLGATE_WEBHOOK_SECRET``, of ``timestamp + "." + body``. Whom they reach, :mod:`campaigns.receivers` says.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import sqlalchemy as sa
 from archive.database import Database
 from campaigns.errors import ConfigError
 from campaigns.models import Outgoing
+from campaigns.receivers import INTERNAL, Allowed, Guarded, InternalAddress
 
 SECRET_VARIABLE = "CALLGATE_WEBHOOK_SECRET"  # noqa: S105 - the name of the variable
 _PAUSES = (5, 30, 120, 600, 1800, 3600, 3600 * 2, 3600 * 4, 3600 * 8)
@@ -67,9 +68,18 @@ class Outbox:
     """Delivers what is due. Any number of processes may: each event is leased for a minute to one of them."""
 
     def __init__(
-        self, database: Database, secret: bytes, clock: Callable[[], datetime], *, timeout: float = 10.0
+        self,
+        database: Database,
+        secret: bytes,
+        clock: Callable[[], datetime],
+        *,
+        timeout: float = 10.0,
+        allowed: Allowed | None = None,
     ) -> None:
+        """``allowed``: what may be reached beside the public network, by default what the environment says. Raises
+        ``ConfigError``."""
         self.database, self._secret, self.clock, self._timeout = database, secret, clock, timeout
+        self._allowed = allowed or Allowed.from_environment()
 
     async def deliver(self, limit: int = 20) -> Delivered:
         """One round over at most ``limit`` events that are due."""
@@ -77,7 +87,9 @@ class Outbox:
         due = await asyncio.to_thread(self._lease, limit)
         if not due:
             return Delivered()
-        async with httpx.AsyncClient(timeout=self._timeout, follow_redirects=False, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            timeout=self._timeout, follow_redirects=False, trust_env=False, transport=Guarded(self._allowed)
+        ) as client:
             for event in due:
                 error = await self._post(client, event)
                 counts[await asyncio.to_thread(self._enter, event, error)] += 1
@@ -120,6 +132,8 @@ class Outbox:
         }
         try:
             answer = await client.post(event.url, content=body, headers=headers)
+        except InternalAddress:
+            return INTERNAL
         except httpx.HTTPError as e:
             return type(e).__name__
         return None if answer.is_success else f"status {answer.status_code}"

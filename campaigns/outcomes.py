@@ -38,7 +38,6 @@ class Effect:
     ``times`` in a row (0: no limit but the campaign's), after which it is treated as ``then``. ``hold`` waits for a
     person. ``stop`` ends all contact with the ``person`` or on the ``number``; ``debt`` is the debt's new state.
     ``on_borrower``: it counts as an attempt. ``conversation``: somebody answered and (as far as we know) spoke.
-    ``reached``: the right party was spoken to.
     """
 
     does: Literal["retry", "done", "hold"]
@@ -51,7 +50,6 @@ class Effect:
     debt: Literal["", "disputed"] = ""
     on_borrower: bool = True
     conversation: bool = False
-    reached: bool = False
 
 
 _TOMORROW = Effect("retry", next_day=True, other_part=True)
@@ -68,17 +66,17 @@ EFFECTS: Final[Mapping[str, Effect]] = {
     # Whether they spoke before is not known; as a conversation it protects them more.
     "hung_up": replace(_TOMORROW, conversation=True),
     "failed": replace(_TOMORROW, conversation=True),
-    "callback_booked": Effect("retry", next_day=True, conversation=True, reached=True),
+    "callback_booked": Effect("retry", next_day=True, conversation=True),
     "wrong_number": Effect("retry", next_day=True, stop="number"),
     "third_party_reached": Effect("retry", next_day=True, stop="number"),
-    "promise_to_pay": Effect("done", conversation=True, reached=True),
-    "plan_requested": Effect("hold", conversation=True, reached=True),
-    "paid_claimed": Effect("hold", conversation=True, reached=True),
-    "refused": Effect("done", conversation=True, reached=True),
-    "human_handoff": Effect("hold", conversation=True, reached=True),
-    "disputed": Effect("done", debt="disputed", conversation=True, reached=True),
-    "stop_contact": Effect("done", stop="person", conversation=True, reached=True),
-    "crisis_handoff": Effect("hold", stop="person", conversation=True, reached=True),
+    "promise_to_pay": Effect("done", conversation=True),
+    "plan_requested": Effect("hold", conversation=True),
+    "paid_claimed": Effect("hold", conversation=True),
+    "refused": Effect("done", conversation=True),
+    "human_handoff": Effect("hold", conversation=True),
+    "disputed": Effect("done", debt="disputed", conversation=True),
+    "stop_contact": Effect("done", stop="person", conversation=True),
+    "crisis_handoff": Effect("hold", stop="person", conversation=True),
 }
 
 

@@ -7,8 +7,8 @@ process is changing. Anything missing is a refusal.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from typing import Final, Literal, Protocol, cast
 from zoneinfo import ZoneInfo
@@ -17,10 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from campaigns.config import CampaignConfig
+from campaigns.errors import ConfigError
 from campaigns.models import LIVE, Attempt, Contact, Debt, Number, Person, PersonNumber, Record
 from compliance_checks.contact import REQUESTED_CALL, ContactPerson, ContactRecord, may_dial, next_allowed
 from compliance_checks.contact.facts import ContactKind
-from compliance_checks.policy import Policies
+from compliance_checks.policy import Policies, PolicyError
 
 HISTORY: Final = timedelta(days=100)
 """How far back the frequency ledger is read: more than the longest span that a pack counts over."""
@@ -49,12 +50,16 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """``until``: when to look again; ``None`` and ``final``: never by itself; ``None`` and not: a person decides."""
+    """``until``: when to look again; ``None`` and ``final``: never by itself; ``None`` and not: a person decides.
+
+    ``why`` is the rule's reason in words, by language, where it gives one.
+    """
 
     rule: str
     clause: str = ""
     until: datetime | None = None
     final: bool = False
+    why: Mapping[str, str] = field(default_factory=dict)
 
 
 class Rules(Protocol):
@@ -66,6 +71,14 @@ class ContactRules:
 
     def __init__(self, policies: Policies | None = None) -> None:
         self._policies = policies
+
+    def check(self, config: CampaignConfig) -> None:
+        """Raises ``ConfigError`` for a policy that does not exist: judged by it, nobody would ever be called."""
+        for lang, policy in config.policies.items():
+            try:
+                (self._policies or Policies()).resolve(policy, lang)
+            except PolicyError as e:
+                raise ConfigError(f"campaign {config.name}: policies.{lang}: {e}") from e
 
     def judge(self, case: Case, config: CampaignConfig, now: datetime) -> Allowed | Refusal:
         """``Allowed``, or the first reason against it. Never raises: what cannot be judged is refused."""
@@ -90,7 +103,9 @@ class ContactRules:
         until = next_allowed(now, person, case.history, policy, lang=lang, policies=self._policies)
         rule = first.id if first is not None else "contact.cannot_judge"
         final = until is None and rule in ("contact.do_not_contact", "contact.cease_requested", "contact.deceased")
-        return Refusal(rule, first.clause if first is not None else "", until, final)
+        if first is None:
+            return Refusal(rule, "", until, final)
+        return Refusal(rule, first.clause, until, final, first.explanation)
 
 
 def _own_rules(case: Case, config: CampaignConfig, now: datetime) -> Refusal | None:

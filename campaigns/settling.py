@@ -205,6 +205,7 @@ def _settle(
     if not what.on_borrower:
         contact.dialed = max(0, contact.dialed - 1)
     if result.verified or result.outcome in PROVEN:
+        attempt.verified = True
         wanted = (PersonNumber.person_id == attempt.person_id, PersonNumber.number == attempt.number)
         session.execute(sa.update(PersonNumber).where(*wanted).values(verified_at=now))
     _follow(session, contact, debt, what, result, now)

@@ -21,6 +21,7 @@ from campaigns.settling import CallResult, Settling
 class CampaignStatus:
     """``contacts`` by state, ``outcomes`` of ended attempts, ``reasons`` of contacts that wait, are held or done.
 
+    ``contacted`` are contacts of whom somebody answered, ``reached`` those of whom the borrower did, as they showed.
     ``callbacks`` are those that people asked for and that are still to come. ``unknown`` are ids of attempts of
     unknown fate.
     """
@@ -32,6 +33,7 @@ class CampaignStatus:
     attempts: int
     live: dict[str, int]
     outcomes: dict[str, int]
+    contacted: int
     reached: int
     promises: int
     reasons: dict[str, int]
@@ -73,6 +75,7 @@ def status(database: Database, name: str, now: datetime) -> CampaignStatus:
             wanted = sa.select(column, sa.func.count()).where(*where).group_by(column).order_by(column)
             return {str(key): n for key, n in session.execute(wanted) if key is not None}
 
+        contacts = sa.func.count(sa.distinct(Attempt.contact_id))
         outcomes = count(Attempt.outcome, mine, Attempt.state.in_(("ended", "failed")))
         waiting = (here, Contact.state == "waiting")
         booked = (*waiting, Contact.outcome == "callback_booked", Contact.next_at > now)
@@ -90,7 +93,8 @@ def status(database: Database, name: str, now: datetime) -> CampaignStatus:
             attempts=session.scalar(sa.select(sa.func.count()).where(mine, Attempt.dialing_at.is_not(None))) or 0,
             live=count(Attempt.state, mine, Attempt.state.in_(LIVE)),
             outcomes=outcomes,
-            reached=sum(n for outcome, n in outcomes.items() if outcome in EFFECTS and EFFECTS[outcome].reached),
+            reached=session.scalar(sa.select(contacts).where(mine, Attempt.verified)) or 0,
+            contacted=session.scalar(sa.select(contacts).where(mine, Attempt.answered_at.is_not(None))) or 0,
             promises=outcomes.get("promise_to_pay", 0),
             reasons=count(Contact.reason, here, Contact.state != "live"),
             unknown=tuple(session.scalars(sa.select(Attempt.id).where(mine, Attempt.state == "unknown"))),

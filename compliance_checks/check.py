@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.events import CallFacts, Decision, Lang
-from compliance_checks.normalise import View
-from compliance_checks.patterns import Layout, Match
+from compliance_checks.folding import View
+from compliance_checks.layout import Layout
+from compliance_checks.patterns import Match
 from compliance_checks.policy import Policy
 
 

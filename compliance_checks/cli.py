@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, TextIO
 
@@ -45,12 +46,23 @@ def read_lines(stream: TextIO) -> Iterator[str | LineError]:
         coding = "utf-8"
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON in which no key stands twice: another reader might take the other of the two."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise LineError(f"the key {twice[:40]!r} stands twice")
+    return found
+
+
 def parse(line: str, policy: str | None) -> tuple[str, CallFacts, Mapping[str, Any]]:
     """One input line as the gate's arguments, and the row itself. Raises :class:`LineError` saying what is wrong."""
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=_object)
     except RecursionError as error:
         raise LineError("nested too deeply") from error
+    except LineError:
+        raise
     except ValueError as error:
         raise LineError("not JSON") from error
     if not isinstance(row, dict):

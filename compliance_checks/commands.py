@@ -70,7 +70,7 @@ def _one(
     as_json: bool,
 ) -> int:
     from compliance_checks.cli import LineError, answer, parse, told
-    from compliance_checks.normalise import is_han
+    from compliance_checks.folding import is_han
     from compliance_checks.policy import PolicyError
 
     spoken = _lang(lang, "--lang") if lang is not None else "zh" if any(map(is_han, text)) else "en"
@@ -188,11 +188,11 @@ def _print_checked(row: dict[str, Any]) -> None:
 
 
 def _gate(packs: Path | None) -> Gate:
-    from compliance_checks.gate import Gate, PatternError, PolicyError
+    from compliance_checks.gate import Gate, PatternError, PolicyError, SemanticError
 
     try:
         return Gate.load(packs)
-    except (PolicyError, PatternError) as error:
+    except (PolicyError, PatternError, SemanticError) as error:
         _refuse("policy", str(error))
 
 

@@ -59,6 +59,7 @@ _HEADS: Mapping[str, Mapping[Lang, str]] = {
     "contact": {"zh": "联系规则", "en": "When and how often"},
     "clauses": {"zh": "禁止的说法", "en": "What may not be said"},
     "disclosures": {"zh": "必须先告知", "en": "To be disclosed first"},
+    "speech": {"zh": "只能说什么", "en": "What alone may be said"},
     "records": {"zh": "记录保存", "en": "Records"},
     "conflicts": {"zh": "规则包之间的差异", "en": "Where packs differ"},
 }
@@ -130,9 +131,17 @@ def describe_policy(policy: Policy, lang: Lang) -> str:
     section("conflicts", (_conflict(conflict, lang) for conflict in policy.conflicts))
     section("contact", _contact(policy, lang))
     section("disclosures", (purpose for purpose in (*policy.disclosures, *policy.borrower_disclosures)))
+    section("speech", _speech(policy, lang))
     section("clauses", _clauses(policy, lang))
     section("records", _records(policy, lang))
     return "\n".join(lines)
+
+
+def _speech(policy: Policy, lang: Lang) -> Iterator[str]:
+    if policy.approved_lines_only:
+        yield {"zh": "已批准话术中的语句", "en": "lines of an approved script"}[lang]
+    if policy.script_language_only:
+        yield {"zh": "话术所用的语言", "en": "the language of the call's script"}[lang]
 
 
 def _conflict(conflict: Conflict, lang: Lang) -> str:

@@ -16,8 +16,8 @@ from agent.events import CallFacts, Lang, Party, Proposed, Verdict
 from compliance_checks.contact.dialling import may_dial
 from compliance_checks.contact.facts import ContactPerson, ContactRecord
 from compliance_checks.contact.schema import ContactRule, Dialled, Happened
+from compliance_checks.folding import is_han
 from compliance_checks.gate import Gate
-from compliance_checks.normalise import is_han
 from compliance_checks.pack import Clause, Pack, Said
 
 # The case that example sentences speak of, unless an example says otherwise.

@@ -19,22 +19,24 @@ from compliance_checks.check import Check, Finding, Sentence
 from compliance_checks.checks import default_checks
 from compliance_checks.checks.disclosure import Disclosure
 from compliance_checks.checks.ledger import amounts_of, has_ledger
+from compliance_checks.checks.script_language import EXPLANATION as SCRIPT_LANGUAGE
 from compliance_checks.checks.slots import NAMES, bad_name
+from compliance_checks.folding import is_han
+from compliance_checks.language import foreign
 from compliance_checks.names import names_in
-from compliance_checks.normalise import is_han
 from compliance_checks.numbers import money_en, money_zh
-from compliance_checks.patterns import PatternError
 from compliance_checks.policy import Policies, Policy, PolicyError
 from compliance_checks.rulebook import Rulebook
 from compliance_checks.semantic.check import SemanticCheck
 from compliance_checks.semantic.load import load_model
 from compliance_checks.semantic.model import SemanticError
 from compliance_checks.stopped import Stopped
+from compliance_checks.terms import PatternError
 
 log = logging.getLogger(__name__)
 
 MAX_TEXT: Final = 2000
-SEMANTIC_DEFAULT: Final[str | None] = None
+SEMANTIC_DEFAULT: Final[str | None] = "embedded"
 _STRICTNESS: Final[Mapping[Decision, int]] = {"allow": 0, "rewrite": 1, "refuse": 2, "escalate": 3, "end_call": 4}
 _LANGS: Final[frozenset[Lang]] = frozenset({"zh", "en"})
 _PARTIES: Final[frozenset[Party]] = frozenset({"unverified", "borrower", "third_party", "voicemail"})
@@ -72,6 +74,7 @@ _EXPLAIN: Final[Mapping[str, Mapping[str, str]]] = {
     "gate.cannot_judge": {"zh": "检查未能完成，按拒绝处理。", "en": "A check could not finish, so the answer is no."},
     "gate.bad_rewrite": {"zh": "替代语句未通过检查。", "en": "The approved alternative did not pass."},
     "gate.language_of_call": {"zh": "话术语言与通话语言不一致。", "en": "The line is not in the language of the call."},
+    "gate.language_of_script": SCRIPT_LANGUAGE,
     "gate.not_in_script": {
         "zh": "策略只允许已批准话术中的语句。",
         "en": "The policy lets nothing be said but lines of an approved script.",
@@ -225,6 +228,8 @@ class Gate:
     ) -> Iterable[str]:
         if proposed.lang != facts.lang:
             yield "gate.language_of_call"
+        if policy.script_language_only and getattr(script, "lang", facts.lang) != proposed.lang:
+            yield "gate.language_of_script"
         if script is not None and (script.id, script.content_hash) != (proposed.script_id, proposed.script_hash):
             yield "gate.script_changed"
         for key, value in proposed.slots.items():
@@ -287,6 +292,9 @@ def _unreadable(sentence: Sentence) -> str | None:
     if sentence.lang == "zh" and (not han or words > 2 * han):
         return "gate.wrong_language"
     if sentence.lang == "en" and (not latin or han > words):
+        return "gate.wrong_language"
+    # Spanish has no rules here: what cannot be judged is refused.
+    if words > 2 and foreign(sentence.base.text):
         return "gate.wrong_language"
     return None
 

@@ -10,7 +10,7 @@ from pypinyin import lazy_pinyin
 from pypinyin.constants import PINYIN_DICT
 from pypinyin.phrases_dict import phrases_dict
 
-from compliance_checks.normalise import View, is_han
+from compliance_checks.folding import View, is_han
 
 _BASE = 0xE000  # the private use area holds one character a syllable
 _LATIN_RUN = re.compile(r"[a-zü]+")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-from compliance_checks.normalise import View, is_han
+from compliance_checks.folding import View, is_han
 
 PEOPLE: Final = ("borrower_name", "agent_name")
 _OTHERS: Final = ("lender", "payee", "product", "plan_name")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from compliance_checks.normalise import View
+from compliance_checks.folding import View
 
 _ZH_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {
     "〇": 0,
@@ -75,8 +75,8 @@ _ZH_MONEY = re.compile(
 )
 _ZH_PREFIXED = re.compile(rf"(?P<pre>人民币|rmb|¥|￥|\$|£|€)(?P<n>{_ZH_NUMBER})")
 _ZH_BARE = re.compile(
-    rf"(?:连本带息|连本带利|欠款?|还款?|应还|金额|共计|合计|总额|本金|总共|付|转|缴|债务|账单|数额)(?:了|您|你|给我们?|我们|我行|银行"
-    rf"|着|的|一共|总共){{0,3}}(?:金额)?(?:一共|总共)?(?:为|是|共|总共|一共|有|达|达到|约|大概)?"
+    rf"(?:连本带息|连本带利|[滚涨]到|滚成|累计到|增加到|欠款?|还款?|应还|金额|共计|合计|总额|本金|总共|付|转|缴|债务|账单|数额)(?:了|您|你|给我们?|我们|我行|银行"
+    rf"|着|的|一共|总共){{0,3}}(?:金额)?(?:一共|总共)?(?:为|是|共|总共|一共|有|达|达到|约|大概)?(?:得|要|差不多|接近|将近|快要?|小|近){{0,2}}"
     rf"(?P<n>{_ZH_NUMBER})(?P<cur>)(?![年月日号天次点分%期个小时位岁后笔半项条遍种家名起声元块圆\d百千万])"
 )
 # 四千整: a round sum, and nothing that is merely whole (整个, 整年).
@@ -88,10 +88,11 @@ _EN_MONEY = re.compile(
     rf"(?:(?: and)? (?P<cents>{_EN_NUMBER}) cents?)?"
 )
 _EN_BARE = re.compile(
-    rf"\b(?:owe|owes|owed|owing|balance|amount|total|pay|debt|due|repay|payment|sum|comes|adds up"
-    rf"|rises|grows|all in|up to|now at|sits at|stands at)(?: us| of| is| for| was| now"
+    rf"\b(?:owe|owes|owed|owing|grown|grew|risen|climbed|ballooned|balance|amount|total|pay|debt|due|repay"
+    rf"|payment|sum|comes|adds up"
+    rf"|rises|grows|all in|up to|now at|sits at|stands at)(?: us| the bank| our bank| them| me| of| is| for| was| now"
     rf"| stands at| totals| comes to| to| at| a| the| back| showing| showing as| currently| still| sitting at| around"
-    rf"| about| roughly| over| nearly| almost| exactly| just| only)*"
+    rf"| about| roughly| over| nearly| almost| exactly| just| only| today| tonight| this week)*"
     rf" (?P<n2>{_EN_NUMBER})\b(?! ?(?:days?|months?|weeks?|years?|hours?|minutes?|am|pm|times?|percent|%|of the"
     rf"|installments?|instalments?|payments?|or|more|january|february|march|april|may|june|july|august|september"
     rf"|october|november|december|st|nd|rd|th|last|digits?))"
@@ -189,6 +190,11 @@ def english_number(text: str) -> Decimal | None:
     return total + section if seen else None
 
 
+_SPOKEN = {"zero": "0", "oh": "0", "o": "0"} | {w: str(v) for w, v in _EN_WORDS.items() if v < 10}
+# Digits read out before the last one: "three, five, zero, zero dollars" is 3500.
+_SPELT = re.compile(r"(?:\b(?:" + "|".join(_SPOKEN) + r") (?:, )?)+$")
+
+
 def money_zh(view: View) -> Iterator[Money]:
     """Every amount in a Chinese view; bare numbers only after a word such as 欠 or 应还."""
     taken: set[int] = set()
@@ -219,6 +225,9 @@ def money_en(view: View) -> Iterator[Money]:
             if any(match.start(name) <= at < match.end() for at in taken):
                 continue
             value = english_number(groups[name] or "")
+            spelt = _SPELT.search(view.text, 0, match.start(name))
+            if spelt and (last := _SPOKEN.get(groups[name] or "")):
+                value = Decimal("".join(_SPOKEN[word] for word in re.findall("[a-z]+", spelt.group())) + last)
             if value is None or (pattern is _EN_BARE and value < 20):
                 continue
             if pattern is _EN_ROUND and not _round_sum(groups[name] or "", value):
@@ -239,23 +248,38 @@ def _round_sum(said: str, value: Decimal) -> bool:
 
 _DAYS_ZH = re.compile(
     rf"(?:逾期|拖欠|欠款?|超期|过期|晚了|拖了|欠了)[^，。\d]{{0,6}}?(?P<n>{_ZH_NUMBER}|半)(?:多|来)?(?P<unit>天"
-    rf"|日(?!期)|个?月|年)(?!\d*[日号月])"
+    rf"|日(?!期)|个?多?月|年)(?!\d*[日号月])"
 )
 _DAYS_EN = re.compile(
     rf"(?P<n>{_EN_NUMBER}) (?P<unit>days?|weeks?|months?) (?:past due|overdue|late|behind|in arrears|delinquent"
     rf"|past the due)"
     rf"|(?:past due|overdue|late|behind|arrears|delinquent|pending|outstanding|unpaid|not paid)"
-    rf"(?: by| for| of| from| since| the| last| past)+ (?P<n2>{_EN_NUMBER}) (?P<unit2>days?|weeks?|months?)"
+    rf"(?: us| a cent| anything| a thing| by| for| of| from| since| the| last| past| in| over| more than| about"
+    rf"| almost| nearly| well)+ (?P<n2>{_EN_NUMBER}) (?P<unit2>days?|weeks?|months?)"
 )
 _UNIT_DAYS = {"天": 1, "日": 1, "月": 30, "个月": 30, "年": 365, "day": 1, "week": 7, "month": 30}
+
+
+# What a rule or a contract says of any loan that gets so late is no claim about this one.
+_SUPPOSED = {
+    "zh": re.compile(r"(?:如果|若是?|假如|要是|一旦|万一|凡是?|通常|一般|只有|除非|任何|当)[^，。]{0,10}$"),
+    "en": re.compile(
+        r"\b(?:if|once|unless|until|only when|only after|whenever|any|every|an account|accounts|a (?:late )?payment"
+        r"|payments|loans|usually|generally|typically)\b(?![^.]*\byou (?:are|were|have been)\b)[^.]{0,60}$"
+    ),
+}
+_CLAIMED = {"zh": re.compile(r"(?:已经?|您|你)[^，。]{0,4}$"), "en": re.compile(r"\b(?:now|already|currently) $")}
 
 
 def days_late(view: View, lang: str) -> Iterator[tuple[int, int, int, int]]:
     """Spans said to be overdue: ``(count, days per unit, start, end)``, offsets in the original."""
     for match in (_DAYS_ZH if lang == "zh" else _DAYS_EN).finditer(view.text):
+        before = view.text[: match.start()]
+        if _SUPPOSED[lang].search(before) and not _CLAIMED[lang].search(before):
+            continue
         groups = match.groupdict()
         raw = groups.get("n") or groups.get("n2") or ""
-        unit = (groups.get("unit") or groups.get("unit2") or "").rstrip("s")
+        unit = (groups.get("unit") or groups.get("unit2") or "").rstrip("s").replace("多", "")
         if raw == "半":
             yield _UNIT_DAYS.get(unit, 1) // 2 or 1, 1, *view.origin(match.start(), match.end())
             continue
@@ -264,7 +288,6 @@ def days_late(view: View, lang: str) -> Iterator[tuple[int, int, int, int]]:
             yield int(value), _UNIT_DAYS.get(unit, 1), *view.origin(match.start(), match.end())
 
 
-_SPOKEN = {"zero": "0", "oh": "0", "o": "0"} | {w: str(v) for w, v in _EN_WORDS.items() if v < 10}
 _REPEATS = {"double": 2, "triple": 3, "treble": 3}
 _DIGIT_CHARS = {**{str(i): str(i) for i in range(10)}, **{c: str(v) for c, v in _ZH_DIGITS.items()}}
 _SEPARATORS = frozenset(" -.·_()/")

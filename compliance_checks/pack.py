@@ -85,6 +85,7 @@ class Pack(Model):
     extends: str | None = None
     opt_in: StrictBool = False
     approved_lines_only: StrictBool = False
+    script_language_only: StrictBool = False
     disclosures: tuple[Purpose, ...] = ()
     borrower_disclosures: tuple[Purpose, ...] = ()
     clauses: Mapping[str, Clause] = Field(default_factory=dict)

@@ -65,6 +65,11 @@ class Policy:
         return any(pack.approved_lines_only for pack in self.packs)
 
     @property
+    def script_language_only(self) -> bool:
+        """True if a pack lets nothing be spoken in a language that the call's script does not have."""
+        return any(pack.script_language_only for pack in self.packs)
+
+    @property
     def hours(self) -> tuple[tuple[Pack, Hours], ...]:
         """The windows that must all allow a call; the floor's among them where a jurisdiction names none."""
         windows = tuple((pack, pack.contact.hours) for pack in self.packs if pack.contact.hours is not None)

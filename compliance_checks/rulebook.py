@@ -11,11 +11,16 @@ from typing import Any
 
 from agent.events import Decision, Lang
 from compliance_checks.check import Reading, Sentence
+from compliance_checks.english import word_view
+from compliance_checks.folding import View, fold, is_han
+from compliance_checks.layout import Layout
+from compliance_checks.mandarin import han_view, without_inserts
 from compliance_checks.names import Name
-from compliance_checks.normalise import View, fold, han_view, is_han, without_inserts, word_view
-from compliance_checks.patterns import Layout, Match, Matcher, PatternError
+from compliance_checks.patterns import Match, Matcher
 from compliance_checks.policy import content_hash
 from compliance_checks.rulefile import known, mapping, read_rules, sequence, text, texts
+from compliance_checks.scope import read_cues
+from compliance_checks.terms import PatternError
 
 RULES = Path(__file__).parent / "rules"
 SCOPES = frozenset({"negation", "rights", "warning", "quote"})
@@ -73,6 +78,7 @@ class Rulebook:
             self._frames(content, file, source)
         if not self.rules:
             raise PatternError(f"{folder.name}: no rule file with a rule in it")
+        read_cues()
         self.hash = content_hash(paths)
         self.matchers: dict[Lang, Matcher] = {
             lang: Matcher(lang, source.lexicon[lang], frozenset(source.homophonic), source.patterns[lang], source.where)

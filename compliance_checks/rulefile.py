@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from compliance_checks.patterns import PatternError
+from compliance_checks.terms import PatternError
 
 if TYPE_CHECKING:
     SafeLoader = yaml.SafeLoader

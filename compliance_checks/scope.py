@@ -15,8 +15,9 @@ from typing import Any
 
 from agent.events import Lang
 from compliance_checks.check import Reading
-from compliance_checks.patterns import Match, PatternError
+from compliance_checks.patterns import Match
 from compliance_checks.rulefile import known, mapping, read_rules, texts
+from compliance_checks.terms import PatternError
 
 _FILE = Path(__file__).parent / "rules" / "scope.yaml"
 
@@ -36,6 +37,9 @@ class _Cues:
     bargain: re.Pattern[str]  # the negation depends on payment
     inability: re.Pattern[str]  # … unless the condition is that the borrower cannot pay
     fading: re.Pattern[str]  # "not yet", "for now"
+    status: re.Pattern[str]  # … which is an honest answer where it tells what has not happened ("has not been …")
+    disowned: re.Pattern[str]  # "I never said that …", an honest answer about such a fact as well
+    hurry: re.Pattern[str]  # … and nothing in the sentence hurries the borrower because of it
     twist: re.Pattern[str]  # "but that may change", right after
     rights: re.Pattern[str]
     no_right: re.Pattern[str]
@@ -57,6 +61,11 @@ def _cues() -> Mapping[Lang, _Cues]:
     return {"zh": _compiled(raw, "zh"), "en": _compiled(raw, "en")}
 
 
+def read_cues() -> None:
+    """Read the cues now, so that a broken file is named when rules are loaded. Raises :class:`PatternError`."""
+    _cues()
+
+
 def _compiled(raw: Mapping[str, Any], lang: Lang) -> _Cues:
     where = f"{_FILE.name}: cues.{lang}"
     entries = mapping(raw.get(lang), where)
@@ -76,15 +85,18 @@ def _compiled(raw: Mapping[str, Any], lang: Lang) -> _Cues:
     return _Cues(**{name: pattern(name) for name in sorted(names)}, chinese=lang == "zh")
 
 
-def lifted(reading: Reading, match: Match, scopes: frozenset[str]) -> bool:
-    """True if the match stands in one of ``scopes`` and so is no violation."""
+def lifted(reading: Reading, match: Match, scopes: frozenset[str], factual: bool = False) -> bool:
+    """True if the match stands in one of ``scopes`` and so is no violation.
+
+    ``factual``: the case file says whether it happened, so "not so far" is an honest answer and no hint.
+    """
     cues = _cues()[reading.lang]
     text = reading.view.text
     clause_start, clause_end = reading.layout.clause_bounds(match.head)
     sentence_start, sentence_end = reading.layout.sentence_bounds(match.head)
     clause_start = min(clause_start, match.start) if match.start >= sentence_start else clause_start
     denied_from = clause_start if cues.chinese else _list_start(text, match, clause_start, clause_end, sentence_start)
-    if "negation" in scopes and _negated(cues, text, match, denied_from, (sentence_start, sentence_end)):
+    if "negation" in scopes and _negated(cues, text, match, denied_from, (sentence_start, sentence_end), factual):
         return True
     if "rights" in scopes and _right(cues, text, match, clause_start, clause_end):
         return True
@@ -102,6 +114,9 @@ def lifted(reading: Reading, match: Match, scopes: frozenset[str]) -> bool:
             return not cues.taunt.search(sentence)
     return False
 
+
+# What the head acts on, before a "yet" that belongs to the negation: we have not sued you yet.
+_OBJECT = re.compile(r"^ ?(?:you|it|this|that|anything|anyone|them)\b")
 
 # An entry of an English list, no predicate: "…, your family or your friends".
 _ENTRY = re.compile(r"(?: ?(?:or|nor|any|your|my|our|the|a|an|other|even))*(?: ?[a-z]+){0,5} ?$")
@@ -126,9 +141,13 @@ def _list_start(text: str, match: Match, clause_start: int, clause_end: int, sen
     return start if re.search(r"\b(?:or|nor)\b", text[start:clause_end]) else clause_start
 
 
-def _negated(cues: _Cues, text: str, match: Match, clause_start: int, sentence: tuple[int, int]) -> bool:
+def _negated(
+    cues: _Cues, text: str, match: Match, clause_start: int, sentence: tuple[int, int], factual: bool = False
+) -> bool:
     if cues.flips.search(text[clause_start : match.head]):
         return False
+    if factual and cues.disowned.search(text[clause_start : match.head]):
+        return not cues.hurry.search(text[sentence[0] : sentence[1]])
     before = cues.idioms.sub(lambda m: "~" * len(m.group()), text[clause_start : match.head])
     count = 0
     wide = cues.wide.search(before)
@@ -156,7 +175,8 @@ def _negated(cues: _Cues, text: str, match: Match, clause_start: int, sentence: 
         stretch = whole[max(0, bargain.start() - 12) : bargain.end() + 16]
         if not cues.inability.search(stretch):
             return False
-    if cues.fading.search(before) or cues.fading.match(tail.lstrip()):
+    fading = cues.fading.search(before) or cues.fading.match(_OBJECT.sub("", tail, count=1).lstrip())
+    if fading and not (factual and cues.status.search(before) and not cues.hurry.search(whole)):
         return False
     return not cues.twist.match(text[match.head_end :][:40])
 

@@ -13,8 +13,8 @@ from typing import Final
 
 from agent.events import CallFacts, Proposed, Verdict
 from compliance_checks.approved import ApprovedLine, verify
+from compliance_checks.folding import fold_char, is_han
 from compliance_checks.gate import MAX_TEXT, Gate
-from compliance_checks.normalise import fold_char, is_han
 
 _ENDS: Final = frozenset("。！？!?…\n；;")
 _STOP: Final = "."

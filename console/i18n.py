@@ -20,7 +20,7 @@ from babel.dates import format_datetime
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 
-from sentiment.labels import EMOTIONS, INTENTS, UNKNOWN
+from sentiment.labels import INTENTS, SHOWN_EMOTIONS
 
 PageLang = Literal["zh", "en"]
 LANGS: tuple[PageLang, ...] = ("zh", "en")
@@ -40,7 +40,7 @@ def messages(lang: PageLang) -> dict[str, str]:
 
 @lru_cache(maxsize=2)
 def _known(lang: PageLang) -> dict[str, str]:
-    labels = {label.key: label.name[lang] for label in (*INTENTS.values(), *EMOTIONS.values(), UNKNOWN)}
+    labels = {label.key: label.name[lang] for label in (*INTENTS.values(), *SHOWN_EMOTIONS.values())}
     return labels | messages(lang)
 
 
@@ -106,10 +106,12 @@ def moment(value: datetime | None, lang: str, zone: str = "Asia/Shanghai") -> st
     return format_datetime(local, "yyyy-MM-dd HH:mm", locale=_locale(lang))
 
 
+@lru_cache(maxsize=8192, typed=True)
 def number(value: float | int | None, lang: str) -> str:
     return "–" if value is None else format_decimal(value, locale=_locale(lang))
 
 
+@lru_cache(maxsize=8192, typed=True)
 def percent(value: float | None, lang: str) -> str:
     return "–" if value is None else format_percent(round(value, 3), "#,##0.0%", locale=_locale(lang))
 

@@ -17,12 +17,11 @@ from archive.flagging import reason_kind, severity_rank
 from console.context import LiveCalls
 from console.i18n import PageLang, translator
 from console.privacy import hide
-from sentiment.labels import EMOTIONS, UNKNOWN
+from sentiment.labels import SHOWN_EMOTIONS
 
 KEEP_ALIVE = 15.0
 """Seconds without news after which a comment is sent; proxies drop connections that are silent for longer."""
 RETRY_MS = 3000
-_FELT = {**EMOTIONS, UNKNOWN.key: UNKNOWN}
 
 
 def shown(call: Mapping[str, Any], lang: PageLang, clear: bool) -> dict[str, Any]:
@@ -45,7 +44,7 @@ def shown(call: Mapping[str, Any], lang: PageLang, clear: bool) -> dict[str, Any
         "state": call.get("state", "live"),
         "state_name": _(f"state: {call.get('state', 'live')}"),
         "emotion": emotion or "",
-        "emotion_name": _FELT[emotion].name[lang] if emotion in _FELT else "–",
+        "emotion_name": SHOWN_EMOTIONS[emotion].name[lang] if emotion in SHOWN_EMOTIONS else "–",
         "who": call.get("who") or "",
         "who_name": _(str(call["who"])) if call.get("who") else "",
         "text": text if clear else hide(text),

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from console import i18n
 from console.context import Context
 from console.people import SignedIn
-from sentiment.labels import EMOTIONS, INTENTS, UNKNOWN
+from sentiment.labels import INTENTS, SHOWN_EMOTIONS
 
 _HERE = Path(__file__).parent
 _ENVIRONMENT = Environment(
@@ -22,7 +22,7 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_LABELS = {label.key: label.name for label in (*INTENTS.values(), *EMOTIONS.values(), UNKNOWN)}
+_LABELS = {label.key: label.name for label in (*INTENTS.values(), *SHOWN_EMOTIONS.values())}
 
 
 def context_of(request: Request) -> Context:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, get_args
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from archive.queries import CallFilter
 from console.cells import Cell, Panel, Tile
 from console.cube import Cube, calls_of_rules
 from console.i18n import PageLang, translator
-from sentiment.labels import EMOTIONS
+from sentiment.labels import SHOWN_EMOTIONS, UNKNOWN
 
 SPLITS: tuple[Dimension, ...] = get_args(Dimension)
 SERIES = 5
@@ -65,32 +66,50 @@ _RATES = (
 )  # fmt: skip
 
 
-def address(wanted: CallFilter, zone: str) -> str:
-    """The queue's address for exactly the calls of ``wanted``; the inverse of ``console.pages.queue.read_filter``.
+def address(wanted: CallFilter, zone: str, narrow: Mapping[str, Any] | None = None) -> str:
+    """The queue's address for exactly the calls of ``wanted``, of which ``narrow`` asks more (fields of the filter);
+    the inverse of ``console.pages.queue.read_filter``.
 
     Moments must be midnights of ``zone`` (give or take a change of the clocks).
     """
-    query: dict[str, str] = {"review": wanted.review or "all", "order": "newest"}
+    more = narrow or {}
+
+    def asked(name: str) -> Any:
+        return more[name] if name in more else getattr(wanted, name)
+
+    query: dict[str, str] = {"review": asked("review") or "all", "order": "newest"}
     for name in ("reason", "rule", "lang", "campaign", "script_id", "stage", "scenario", "emotion", "promise"):
-        if (value := getattr(wanted, name)) is not None:
+        if (value := asked(name)) is not None:
             query[name] = value
     if wanted.text is not None:
         query["q"] = wanted.text
-    if wanted.disposition:
-        (query["disposition"],) = wanted.disposition
-    if wanted.min_severity:
-        query["severity"] = _SEVERITY[wanted.min_severity]
-    half = timedelta(hours=12)
+    if asked("disposition"):
+        (query["disposition"],) = asked("disposition")
+    if asked("min_severity"):
+        query["severity"] = _SEVERITY[asked("min_severity")]
     if wanted.started_from is not None:
-        query["from"] = (wanted.started_from + half).astimezone(ZoneInfo(zone)).date().isoformat()
+        query["from"] = _date(wanted.started_from, 12, zone)
     if wanted.started_before is not None:
-        query["to"] = (wanted.started_before - half).astimezone(ZoneInfo(zone)).date().isoformat()
+        query["to"] = _date(wanted.started_before, -12, zone)
     if wanted.hour is not None:
         query["hour"] = str(wanted.hour)
     for name in ("complaint", "opt_out", "right_party", "conversation"):
-        if (asked := getattr(wanted, name)) is not None:
-            query[name] = str(int(asked))
-    return f"/queue?{urlencode(query)}"
+        if (flag := asked(name)) is not None:
+            query[name] = str(int(flag))
+    return "/queue?" + "&".join(_pair(name, value) for name, value in query.items())
+
+
+# A page has five hundred addresses, made of the same few parts.
+
+
+@lru_cache(maxsize=4096)
+def _pair(name: str, value: str) -> str:
+    return urlencode({name: value})
+
+
+@lru_cache(maxsize=4096)
+def _date(moment: datetime, hours: int, zone: str) -> str:
+    return (moment + timedelta(hours=hours)).astimezone(ZoneInfo(zone)).date().isoformat()
 
 
 class Panels:
@@ -175,7 +194,7 @@ class Panels:
         """The selection by the split: how many, how they felt, and the rates."""
         by, buckets = self._by, self._cube.by()[:ROWS]
         lines = [
-            _line(self._("neutral or unknown") if name == "neutral" else EMOTIONS[name].name[self._lang])
+            _line(self._("neutral or unknown") if name == "neutral" else SHOWN_EMOTIONS[name].name[self._lang])
             for name, _ in _NO_EMOTIONS
         ]
         rows = []
@@ -229,7 +248,7 @@ class Panels:
     # helpers ---------------------------------------------------------------------------------------------------
 
     def _day(self, start: datetime) -> str:
-        return (start + timedelta(hours=12)).astimezone(ZoneInfo(self._zone)).date().isoformat()
+        return _date(start, 12, self._zone)
 
     def _name(self, key: Any) -> str:
         if key is None:
@@ -249,10 +268,11 @@ class Panels:
             return None
         if any(getattr(calls, name) not in (None, (), value) for name, value in rate.narrow.items()):
             return None  # the selection asks for something else already: there is no such call
-        return address(replace(calls, **rate.narrow), self._zone)
+        return address(calls, self._zone, rate.narrow)
 
 
-_NO_EMOTIONS = tuple((name, 0) for name in ("neutral", "positive", "anxious", "sad", "frustrated", "angry"))
+_NO_EMOTIONS = tuple((name, 0) for name in SHOWN_EMOTIONS if name != UNKNOWN.key)
+"""Of unknown emotions no sums are kept: they are counted with the neutral ones."""
 
 
 def _line(name: str) -> dict[str, Any]:

@@ -68,19 +68,20 @@ def case_of(debt_id: int) -> str:
     return f"debt-{debt_id}"
 
 
-def catch_up(database: Database) -> bool:
-    """Bring what dashboards read up to date, a bounded part at a time: what became of promises, and the sums. Returns
-    whether promises were looked at. Where another writer is in the way, what is there is shown."""
+def catch_up(database: Database, midnight: int) -> bool:
+    """Bring what dashboards read up to date, a bounded part at a time: what became of promises, and the sums.
+    ``midnight``: minutes east of Greenwich where days begin. Returns whether promises were looked at. Where another
+    writer is in the way, what is there is shown."""
     source = LedgerPayments()
     campaigns = has_campaigns(database)
     with database.read() as session:
         news = campaigns and promises.behind(session, source)
-        stale = rollups.behind(session)
+        stale = rollups.behind(session) or rollups.midnight_moves(session, midnight)
     try:
         if news:
             promises.refresh(database, source)
         if stale:
-            rollups.refresh(database)
+            rollups.refresh(database, midnight=midnight)
     except DatabaseError as e:
         _log.warning("the dashboards' figures were not renewed: %s", e)
         return False

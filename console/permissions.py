@@ -8,8 +8,9 @@ from typing import Literal, get_args
 Role = Literal["operator", "reviewer", "supervisor", "compliance", "auditor", "admin"]
 Permission = Literal[
     "calls.read",  # lists, transcripts (names and numbers hidden)
-    "calls.listen",  # recordings; every play is audited
+    "calls.listen",  # recordings, with a tone over what the other permissions do not give; every play is audited
     "personal.read",  # names and numbers in the clear
+    "secrets.hear",  # recordings with the digits by which a borrower proved who they are
     "review.write",  # comments, scorecards, corrections, assignment
     "dashboard.read",
     "live.read",
@@ -47,16 +48,17 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
     | {
         "calls.listen",
         "personal.read",
+        "secrets.hear",
         "review.write",
         "compliance.read",
         "scripts.approve",
         "softphone.use",
         "campaigns.read",
     },
-    "auditor": _READING | {"compliance.read", "campaigns.read", "audit.read", "live.read"},
+    "auditor": _READING | {"calls.listen", "compliance.read", "campaigns.read", "audit.read", "live.read"},
     "admin": frozenset({"account", "people.manage", "audit.read", "campaigns.read", "dashboard.read"}),
 }
-"""An auditor sees everything but the voice and the name; an admin manages people and sees no call at all."""
+"""An auditor sees and hears everything but who it is; an admin manages people and sees no call at all."""
 
 
 def allowed(role: str, permission: Permission) -> bool:

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from archive.covering import MASK as HIDDEN
 from archive.queries import Hit
 
 _DIGITS = re.compile(r"\d(?:[\d -]{2,}\d)|(?:[零〇一二三四五六七八九幺两]){4,}", re.ASCII)
@@ -14,7 +15,6 @@ _ENGLISH = re.compile(
     r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)\b",
     re.IGNORECASE,
 )
-HIDDEN = "▇"
 
 
 def hide(text: str, names: tuple[str, ...] = ()) -> str:

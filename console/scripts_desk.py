@@ -13,9 +13,10 @@ from typing import Any
 
 import yaml
 
+from scripts.approvals import APPROVERS_NEEDED, current, same
 from scripts.cli import approve_script, describe, diff_scripts
 from scripts.errors import ScriptError, UnapprovedScriptError
-from scripts.loader import APPROVERS_NEEDED, MAX_FILE_BYTES, ROOT, find_scripts, parse
+from scripts.loader import MAX_FILE_BYTES, ROOT, find_scripts, parse
 from scripts.schema import Approval, Script
 
 CONTEXT_LINES = 3
@@ -73,15 +74,16 @@ class Scripts:
             {**each, "at": datetime.fromisoformat(each["at"]), "expires": datetime.fromisoformat(each["expires"])}
             for each in row.get("approvals", ())
         ]
-        current = {each["who"].casefold() for each in approvals if each["current"]}
-        roles = {each["role"].casefold() for each in approvals if each["current"]}
+        counting = [each for each in approvals if each["current"]]
+        people = len({each["who"].casefold() for each in counting})
+        one_role = counting and all(same(each["role"], counting[0]["role"]) for each in counting)
         return row | {
             "name": name,
             "readable": "id" in row,
             "problem": None if problem is None else problem.replace(f"{path}: ", "").replace(str(path), name),
             "approvals": approvals,
-            "missing": max(0, APPROVERS_NEEDED - len(current)),
-            "one_role": next(iter(roles)) if len(roles) == 1 else None,
+            "missing": max(0, APPROVERS_NEEDED - people),
+            "one_role": counting[0]["role"] if one_role else None,
             "writable": os.access(path, os.W_OK) and os.access(path.parent, os.W_OK),
             "soon": any(each["current"] and each["expires"] < now + timedelta(days=30) for each in approvals),
         }
@@ -96,19 +98,15 @@ class Scripts:
     def approve(self, name: str, read_hash: str, who: str, role: str, now: datetime, days: int) -> Approval:
         """Approve what was read: ``read_hash`` is the content's hash on the page that was approved from.
 
-        One person counts once, and so does one role: whoever holds a current approval of this content cannot give the
-        second one, and the second must come from another role than the first, so that no desk approves its own work.
+        Whoever has approved this content already has nothing to add; who may, :mod:`scripts.approvals` says.
         Raises ``KeyError``, ``ScriptError`` or ``OSError`` (the file cannot be written).
         """
         path = self.files()[name]
         script = parse(path)
         if script.content_hash != read_hash:
             raise UnapprovedScriptError("the script was changed after you read it")
-        current = [a for a in script.approvals if a.content_hash == script.content_hash and now < a.expires]
-        if any(each.who.casefold() == who.casefold() for each in current):
+        if any(same(each.who, who) for each in current(script, now)):
             raise UnapprovedScriptError("you have approved this already: it needs a second person")
-        if current and all(each.role.casefold() == role.casefold() for each in current):
-            raise UnapprovedScriptError("your role has approved this already: it needs a person of another role")
         if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
             raise PermissionError(13, "the folder of scripts cannot be written", str(path))
         approval = approve_script(path, who, role, now.replace(microsecond=0), now + timedelta(days=days))

@@ -24,9 +24,6 @@ class Softphone(Protocol):
     def missing(self) -> str | None:
         """The package that has to be installed before anybody can call; ``None`` if nothing is missing."""
 
-    def stun_servers(self) -> Sequence[str]:
-        """Where a browser behind a NAT learns its own address (``stun:host:port``); empty where it need not."""
-
     def scripts(self) -> Mapping[str, Sequence[Mapping[str, str]]]:
         """By language (``zh``, ``en``) the scripts to choose from: ``id`` and ``title``."""
 
@@ -34,8 +31,9 @@ class Softphone(Protocol):
         """A complete case file in plain values, all invented."""
 
     async def prepare(self, person: str, lang: str, script: str, case: Mapping[str, Any]) -> Mapping[str, Any]:
-        """``ticket``, ``call_id``; ``as_if`` (ISO moment) and ``rule`` where the contact rules forbid a call right now
-        and it is held as if at the next moment that they allow. Raises ``SoftphoneRefused``."""
+        """``ticket``, ``call_id``; ``ice_servers`` as a browser's RTCPeerConnection takes them, with what this call
+        needs to use them; ``as_if`` (ISO moment) and ``rule`` where the contact rules forbid a call right now and it is
+        held as if at the next moment that they allow. Raises ``SoftphoneRefused``."""
 
     async def answer(self, person: str, ticket: str, offer: str) -> tuple[str, str]:
         """The call's id and the answer (SDP) to ``offer``; the call begins. Raises ``SoftphoneRefused``."""

@@ -24,6 +24,7 @@ from campaigns.config import WebhookConfig, read_config
 from campaigns.errors import ConfigError
 from campaigns.models import Campaign, Outgoing
 from campaigns.outbox import Outbox, secret_from
+from campaigns.receivers import Allowed
 
 EVENTS: tuple[str, ...] = get_args(get_args(WebhookConfig.model_fields["events"].annotation)[0])
 """What a campaign can tell of."""
@@ -132,6 +133,8 @@ class Webhooks:
             raise WebhookError(f"news are of the kinds {', '.join(EVENTS)}")
         if "@" in urlsplit(url).netloc:
             raise WebhookError("the address must hold no password: what is sent is signed")
+        if not Allowed.from_environment().may_hold(url):
+            raise WebhookError("the address is an internal one: whoever runs this must allow it first")
         config = read_config({**row.config, "webhooks": {"url": url, "events": chosen}})
         row.config, row.updated_at = config.plain(), self._now
 

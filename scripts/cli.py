@@ -13,8 +13,9 @@ from typing import Annotated, Any
 
 import typer
 
+from scripts.approvals import check_approved, check_approver, current
 from scripts.errors import ScriptError, UnapprovedScriptError, UnreadableScriptError
-from scripts.loader import add_approval, check_approved, find_scripts, parse, resolve_path
+from scripts.loader import add_approval, find_scripts, parse, resolve_path
 from scripts.schema import Approval, Lang, Script
 
 app = typer.Typer(help="Dialogue scripts and their approvals.", no_args_is_help=True, add_completion=False)
@@ -29,6 +30,7 @@ def describe(path: Path, now: datetime) -> dict[str, Any]:
     row: dict[str, Any] = {"path": str(path), "usable": False, "problem": None}
     try:
         script = parse(path)
+        counting = current(script, now)
         row |= {
             "id": script.id,
             "lang": script.lang,
@@ -42,7 +44,7 @@ def describe(path: Path, now: datetime) -> dict[str, Any]:
                     "role": item.role,
                     "at": item.at.isoformat(),
                     "expires": item.expires.isoformat(),
-                    "current": item.content_hash == script.content_hash and now < item.expires,
+                    "current": item in counting,
                 }
                 for item in script.approvals
             ],
@@ -60,12 +62,14 @@ def list_scripts(now: datetime) -> list[dict[str, Any]]:
 
 
 def approve_script(path: Path, who: str, role: str, now: datetime, expires: datetime) -> Approval:
-    """Approve the file's present content. Raises ``ScriptError``; the file is untouched then."""
+    """Approve the file's present content. Raises ``ScriptError`` (an approval that cannot help, by the rule of
+    :mod:`scripts.approvals`, among it); the file is untouched then."""
     script = parse(path)
     if not now < expires <= now + timedelta(days=MAX_DAYS):
         raise UnapprovedScriptError(f"{path}: an approval must expire within two years")
     if len(who.strip()) < 3 or len(role.strip()) < 2:
         raise UnapprovedScriptError(f"{path}: name the person and the role that approve")
+    check_approver(script, who, role, now)
     approval = Approval(who=who.strip(), role=role.strip(), at=now, expires=expires, content_hash=script.content_hash)
     add_approval(path, approval)
     return approval
@@ -156,7 +160,7 @@ def approve_command(
     expires: Annotated[str | None, typer.Option("--expires", help="ISO date; one year ahead by default.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Approve a script's present content; a script needs two different people."""
+    """Approve a script's present content; a script needs two people of two roles."""
     now = datetime.now(UTC).replace(microsecond=0)
     try:
         path = resolve_path(ref, _lang(lang))
@@ -178,7 +182,7 @@ def approve_command(
             json.dumps({"approval": approval.model_dump(mode="json"), "script": row}, ensure_ascii=False, indent=2)
         )
     else:
-        state = "usable" if row["usable"] else "waits for another person"
+        state = "usable" if row["usable"] else "waits for a person of another role"
         typer.echo(f"approved by {approval.who} until {approval.expires.date()}; {path} {state}")
 
 

@@ -1,8 +1,7 @@
 """Reading scripts: YAML in, an approved ``Script`` out, or one line that says why not.
 
 The content hash is sha256 over the canonical JSON (sorted keys, UTF-8, no spaces) of everything in the file but
-``approvals``. A script is approved while at least two different people hold an approval of that very hash that has
-not expired.
+``approvals``. Who must have approved that very hash, :mod:`scripts.approvals` says.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from scripts.approvals import check_approved, same
 from scripts.check import problems
 from scripts.errors import MalformedScriptError, ScriptError, UnapprovedScriptError, UnreadableScriptError
 from scripts.schema import Approval, Content, Lang, Script
 
 ROOT = Path(__file__).parent
-APPROVERS_NEEDED = 2
 MAX_FILE_BYTES = 1024 * 1024
 _ID = re.compile(r"^[a-z0-9_]+$")
 
@@ -141,29 +140,6 @@ def parse(path: Path) -> Script:
     return Script(content=content, content_hash=content_hash(raw), approvals=approved, path=str(path))
 
 
-def check_approved(script: Script, now: datetime) -> None:
-    """Raises ``UnapprovedScriptError`` unless two different people approve exactly this content at ``now`` (aware)."""
-    now = now if now.tzinfo else now.replace(tzinfo=UTC)
-    valid: set[str] = set()
-    changed = expired = False
-    for approval in script.approvals:
-        if approval.content_hash != script.content_hash:
-            changed = True
-        elif approval.expires <= now:
-            expired = True
-        else:
-            valid.add(" ".join(approval.who.casefold().split()))
-    if len(valid) >= APPROVERS_NEEDED:
-        return
-    if changed:
-        raise UnapprovedScriptError(f"{script.path}: changed after approval")
-    if expired:
-        raise UnapprovedScriptError(f"{script.path}: approval expired")
-    raise UnapprovedScriptError(
-        f"{script.path}: not approved: needs {APPROVERS_NEEDED} different people, has {len(valid)}"
-    )
-
-
 def load_script(ref: str | Path, lang: Lang | None = None, now: datetime | None = None) -> Script:
     """An approved script by path or id. ``now`` defaults to the present.
 
@@ -190,8 +166,7 @@ def add_approval(path: Path, approval: Approval) -> None:
     head, _, tail = text.partition("\napprovals:")
     if tail and re.search(r"^[^\s#-]", tail.partition("\n")[2], re.MULTILINE):
         raise MalformedScriptError(f"{path}: approvals must be the last key of the file")
-    same = approval.who.casefold()
-    kept = [a for a in script.approvals if a.content_hash == script.content_hash and a.who.casefold() != same]
+    kept = [a for a in script.approvals if a.content_hash == script.content_hash and not same(a.who, approval.who)]
     dumped = yaml.safe_dump(
         {"approvals": [item.model_dump(mode="json") for item in (*kept, approval)]}, sort_keys=False, allow_unicode=True
     )

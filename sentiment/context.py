@@ -122,13 +122,17 @@ def polarity(text: str, lang: str) -> str | None:
     return None
 
 
-def _says_little_else(text: str, lang: str, slots: Collection[Slot]) -> bool:
+def _left(text: str, lang: str, slots: Collection[Slot]) -> int:
+    """Words (characters of Mandarin) that say something beside ``slots``."""
     rest = text
     for slot in sorted(slots, key=lambda s: -s.start):
         rest = rest[: slot.start] + " " + rest[slot.end :]
     rest = _PLAIN_WORDS[lang].sub("", plain(fold(rest).text)).strip()
-    size = len(rest.replace(" ", "")) if lang == "zh" else len(rest.split())
-    return size <= _THIN[lang]
+    return len(rest.replace(" ", "")) if lang == "zh" else len(rest.split())
+
+
+def _says_little_else(text: str, lang: str, slots: Collection[Slot]) -> bool:
+    return _left(text, lang, slots) <= _THIN[lang]
 
 
 _MAY_NAME_SELF = {"confirm_identity", "other", "greeting", "affirm", "deny_identity", "third_party"}
@@ -146,6 +150,32 @@ def _names_self(text: str, lang: str) -> bool:
     return bool(_NAMES_SELF[lang].fullmatch(whole)) and not (lang == "zh" and _KIN_ZH.search(whole))
 
 
+_DARES = {
+    "zh": re.compile(
+        r"(?:有种|有本事|有能耐|有胆|尽管|随便你?们?|只管|大可)(?:你们?)?(?:就|去|来|上|到){0,2}(?:法院|法庭)?(?:去)?(?:告|起诉)(?!诉)"
+        r"|(?:你们?|就|那就)?(?:去|上)(?:法院|法庭)?(?:告|起诉)我?(?:啊|呀|呗|好了|去吧|我吧)"
+    ),
+    "en": re.compile(
+        r"(?:^|\b(?:so|then|just|well|fine|go ahead(?: and)?|go on(?: and)?) )(?:take|drag|haul) me to (?:the )?court\b"
+        r"|\b(?:take|drag|haul) me to (?:the )?court (?:then|and see|if you (?:want|like|dare)|i dare|see if)\b"
+        r"|\b(?:so|then|go ahead(?: and)?|go on(?: and| then)?) sue me\b"
+        r"|\bsue me (?:then|see if|and see|i dare|go on)\b|^sue me$"
+    ),
+}
+"""To dare the lender to sue is to refuse: nobody is represented, and no question is asked."""
+
+
+_ASKS_ABOUT_ANOTHER = {
+    "zh": re.compile(
+        r"(?:怎么|那|所以|啊|哎)*(?:他|她|我(?:老公|老婆|爱人|爸|妈|儿子|女儿|哥|弟|姐|妹|同事|朋友))(?:是不是|是否|到底|真的?|也|还)*(?:欠|差)(?:了|着)?(?:你们?|别人|人家|银行)?(?:了)?(?:多少|什么|很多)?(?:钱|款|债)?(?:了)?(?:吗|啊|啦|么|呀|呢|是吧|是不是)*"
+    ),
+    "en": re.compile(
+        r"(?:(?:so|wait|what|why|hold on|and|but) )*(?:does|do|did|is|has|how much does|what does) (?:he|she|they|my \w+)(?: actually| really| still)? (?:owe|behind|in debt|in trouble|in arrears|borrowed?|taken? out)\b.{0,40}"
+    ),
+}
+"""Somebody else asks what this is about: no dispute of a debt."""
+
+
 def read_in_context(text: str, lang: str, expects: str | None, slots: dict[str, Slot], leading: str) -> str | None:
     """The intent that the context gives a short answer, ``None`` where it has no say.
 
@@ -154,8 +184,12 @@ def read_in_context(text: str, lang: str, expects: str | None, slots: dict[str, 
     bare = core(text, lang)
     if _NOT_UNWILLING[lang].fullmatch(bare):
         return "promise_to_pay"
+    if _DARES[lang].search(plain(fold(text).text).replace(" ", "") if lang == "zh" else plain(fold(text).text)):
+        return "refuse_to_pay"
     if _CUT_OFF[lang].fullmatch(bare):
         return "repeat_request"
+    if expects != "identity" and _ASKS_ABOUT_ANOTHER[lang].fullmatch(bare):
+        return "ask_details"
     said = polarity(text, lang)
     if said == "yes":
         return "confirm_identity" if expects == "identity" else "affirm"
@@ -169,6 +203,8 @@ def read_in_context(text: str, lang: str, expects: str | None, slots: dict[str, 
         return "already_paid"
     if expects == "digits" and "digits" in slots and _says_little_else(text, lang, [slots["digits"]]):
         return "affirm"
+    if expects in ("amount", "date_amount") and "amount" in slots and _left(text, lang, [slots["amount"]]) == 0:
+        return "promise_to_pay"
     if expects in ("date", "amount", "date_amount") and leading in _ANSWERS_A_DATE:
         answer = [slots[k] for k in ("date", "amount") if k in slots]
         if answer and _says_little_else(text, lang, list(slots.values())):

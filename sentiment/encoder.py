@@ -9,9 +9,10 @@ a column (``name:scale``), vectors float32. Heads read ``[CLS]``, the mean and t
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ class Encoder:
             labels = [str(label) for label in arrays["labels"]]
             concepts = tuple(str(name) for name in arrays["concepts"])
             tokenizer = Tokenizer([str(p) for p in arrays["pieces"]], [str(s) for s in arrays["sounds"]])
-            weights = [_unpacked(arrays, f"m{i}.") for i in range(members)]
+            weights = [unpacked(arrays, f"m{i}.") for i in range(members)]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as e:
             raise ModelError(f"the understanding model {path} is damaged: {' '.join(str(e).split())}") from e
         if labels != [*INTENTS, *EMOTIONS] or concepts != concept_names():
@@ -184,7 +185,8 @@ def pack(weights: dict[str, Array]) -> dict[str, NDArray[np.int8] | NDArray[np.f
     return out
 
 
-def _unpacked(arrays: dict[str, NDArray[np.float32]], prefix: str) -> dict[str, Array]:
+def unpacked(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, Array]:
+    """The reverse of ``pack``, for the arrays whose names start with ``prefix``."""
     out: dict[str, Array] = {}
     for name, value in arrays.items():
         if not name.startswith(prefix) or name.endswith(":scale"):

@@ -27,6 +27,7 @@ from sentiment.labels import EMOTIONS, INTENTS
 DEFAULT_MODEL = Path(__file__).parent / "models"
 PARTS = ("encoder.npz", "linear.npz", "calibration.json")
 Array = NDArray[np.float32]
+_NEUTRAL = list(EMOTIONS).index("neutral")
 Request = tuple[str, str, str | None]
 """Text, language, and what the agent had asked for."""
 
@@ -54,8 +55,9 @@ class Calibration:
     ``share``: the transformer's say in the mixture, the linear layer has the rest (intents, emotions).
     ``temperature``: of the mixed log-probabilities (intents, emotions). ``present``: logistic weights of the
     transformer's own sigmoid logit and of the mixture's log-probability, and the constant. ``sure``: below it the main
-    intent is ``other``. ``further``: above it a further intent counts; ``safety``: the lower bar for safety intents,
-    a language each.
+    intent is ``other``. ``plain``: added to the log-probability of ``neutral``: a model that has seen mostly plain
+    sentences overlooks quiet feelings. ``further``: above it a further intent counts; ``safety``: the lower bar for
+    safety intents, a language each.
     """
 
     share: tuple[float, float]
@@ -64,6 +66,7 @@ class Calibration:
     sure: float
     further: float
     safety: Mapping[str, float]
+    plain: float = 0.0
 
     @classmethod
     def load(cls, path: Path) -> Calibration:
@@ -77,6 +80,7 @@ class Calibration:
                 float(data["sure"]),
                 float(data["further"]),
                 {lang: float(data["safety"][lang]) for lang in ("zh", "en")},
+                float(data.get("plain", 0.0)),
             )
         except (OSError, ValueError, KeyError, TypeError, IndexError) as e:
             raise ModelError(f"the understanding model's {path} is damaged: {' '.join(str(e).split())}") from e
@@ -157,7 +161,9 @@ class IntentModel:
         main = mixed(one.main, linear[:n], c.share[0])
         emotion = mixed(one.emotion, linear[n:], c.share[1])
         intents = np.exp(log_softmax(main / np.float32(c.temperature[0])))
-        emotions = np.exp(log_softmax(emotion / np.float32(c.temperature[1])))
+        emotion = emotion / np.float32(c.temperature[1])
+        emotion[_NEUTRAL] += c.plain
+        emotions = np.exp(log_softmax(emotion))
         own, mixture, constant = c.present
         present = 1 / (1 + np.exp(-np.clip(own * one.present + mixture * main + constant, -30, 30)))
         return Scores(

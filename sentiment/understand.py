@@ -259,7 +259,9 @@ class Understander:
             return (("other", 0.0),)
         scores, calibration = scored.intents, self.model.calibration
         cleared = rules.cleared(text, lang)
-        ranked = sorted(((k, p) for k, p in scores.items() if k not in cleared), key=lambda item: -item[1])
+        # What an idiom rules out leaves its probability to the others: a dare to sue is not "other" for being no lawsuit.
+        left = max(sum(p for k, p in scores.items() if k not in cleared), 1e-9)
+        ranked = sorted(((k, p / left) for k, p in scores.items() if k not in cleared), key=lambda item: -item[1])
         found: dict[str, float] = {name: max(RULE_CONFIDENCE, scores[name]) for name in rules.fired(text, lang)}
         settled = not SAFETY.isdisjoint(found) or is_settled(ranked[0])
         by_context = context.read_in_context(text, lang, expects, slots, ranked[0][0])

@@ -16,6 +16,7 @@ import contextlib
 import importlib.util
 import ipaddress
 import json
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agent.errors import LineError
+from agent.telephony.ice import IceServer
 from agent.telephony.line import AudioReceived, DigitPressed, LineClosed, LineEvent, MarkPlayed
 from audio.g711 import Pcm16
 from audio.telephone import RATE
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from aiortc import RTCIceParameters
     from av import AudioFrame
     from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+
+log = logging.getLogger(__name__)
 
 MAX_OFFER = 24 * 1024
 """Bytes of an offer; browsers write 2 to 6 KiB for sound and a data channel."""
@@ -144,17 +148,19 @@ class BrowserLine:
             connection.add_event_handler(name, handler)
 
     @classmethod
-    async def open(cls, offer: str, ice_servers: Sequence[str] = ()) -> BrowserLine:
+    async def open(cls, offer: str, ice_servers: Sequence[IceServer] = ()) -> BrowserLine:
         """Answer ``offer`` (SDP). Raises ``OfferRefused``; ``LineError`` where aiortc is not installed."""
         if (lacking := missing()) is not None:
             raise LineError(f"the softphone needs {lacking}, which is not installed: pip install callgate[softphone]")
         check_offer(offer)
+        from aiortc import RTCIceServer
         from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
         from loguru import logger
         from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 
         logger.disable(_CONNECTION)  # it logs what it cannot parse, word for word
-        connection = SmallWebRTCConnection(list(ice_servers), connection_timeout_secs=20)
+        servers = [RTCIceServer(list(each.urls), each.username, each.credential) for each in ice_servers]
+        connection = SmallWebRTCConnection(servers, connection_timeout_secs=20)
         line = cls(connection)
         try:
             async with asyncio.timeout(NEGOTIATION):
@@ -174,6 +180,8 @@ class BrowserLine:
         if answer is None:
             raise OfferRefused("the offer cannot be answered")
         line.answer = str(answer["sdp"])
+        if any(each.credential for each in ice_servers) and " typ relay" not in line.answer:
+            log.error("the TURN server gave this call no address: its name, password or host is wrong, or it is away")
         return line
 
     async def connected(self, within: float = 20.0) -> None:

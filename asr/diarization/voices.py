@@ -9,9 +9,10 @@ reaches, and where it fails, stands in this folder's README.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,15 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from asr.audiofile import Recording
 from asr.diarization.embedding import RATE as ENCODER_RATE
 from asr.diarization.embedding import VoiceEmbedder, mel_energies
-from asr.diarization.features import HOP, RATE, log_mel
+from asr.diarization.features import BANDS, HOP, RATE, log_mel
 from asr.diarization.turns import SpeakerTurn, renumbered
 from asr.transcriber import ModelError
+from audio.g711 import Floats
 from audio.telephone import resample
 
 FRAME_S = HOP / RATE
 _BLOCK_S = 60.0
+_SCORED = 1 << 16  # frames looked at together
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
@@ -65,35 +68,46 @@ class VoiceClustering:
 
     def diarize(self, recording: Recording, speech: Sequence[tuple[float, float]]) -> list[SpeakerTurn]:
         """See ``Diarizer.diarize``: the turns cover ``speech`` whole."""
-        features, energies = _features(recording)
-        spoken = np.zeros(len(features), bool)
+        spoken = np.zeros(max(0, int(recording.seconds / FRAME_S) - 1), bool)
         for start, end in speech:
             spoken[round(start / FRAME_S) : max(round(start / FRAME_S) + 1, round(end / FRAME_S))] = True
         frames = np.flatnonzero(spoken)
         if not len(frames):
             return []
-        labels = self._labels(frames, features[frames], energies[frames])
-        return _turns(frames, labels)
+        return _turns(frames, self._labels(frames, recording))
 
-    def _labels(self, frames: Labels, features: NDArray[np.float32], energies: NDArray[np.float32]) -> Labels:
-        """Speaker 0 or 1 of each frame of speech; ``frames`` are their numbers, ``features`` and ``energies`` what is
-        heard in them."""
+    def _labels(self, frames: Labels, recording: Recording) -> Labels:
+        """Speaker 0 or 1 of each frame of speech; ``frames`` are their numbers."""
         o = self._options
         chunks = _chunks(frames, o.chunk)
         chunks = chunks[:: -(-len(chunks) // o.most_chunks)]
         alone = np.zeros(len(frames), np.int64)
         if len(chunks) < 2 or len(frames) < o.least:
             return alone
-        voices = self._embedder.embed([energies[slice(*around(c, o.window))] for c in chunks])
+        voices = self._voices([_numbers(frames, around(c, o.window)) for c in chunks], recording)
         groups, cosine = two_groups(voices, np.array([c.end - c.start for c in chunks], np.float32))
         if cosine > o.alike:
             return alone
         looked_at = np.full(len(frames), -1, np.int64)
         for chunk, group in zip(chunks, groups, strict=True):
             looked_at[chunk.start : chunk.end] = group
-        return self._refined(_cepstra(features, o.cepstra), looked_at)
+        return self._refined(_cepstra(recording, frames, o.cepstra), looked_at)
 
-    def _refined(self, cepstra: Matrix, grouped: Labels) -> Labels:
+    def _voices(self, windows: Sequence[tuple[int, int]], recording: Recording) -> NDArray[np.float32]:
+        """Voices of ``windows`` (frames from and to, in order); the sound is gone through minute by minute."""
+        energies: list[NDArray[np.float32]] = []
+        have, held_from = np.zeros((0, 0), np.float32), 0
+        blocks = _blocks(recording)
+        for start, end in windows:
+            while held_from + len(have) < end and (block := next(blocks, None)) is not None:
+                found = mel_energies(resample(block, recording.rate, ENCODER_RATE))[: _frames_of(block, recording.rate)]
+                keep = max(0, min(len(have), len(have) - (start - held_from)))  # windows overlap, and begin in order
+                held_from += len(have) - keep
+                have = np.concatenate([have[len(have) - keep :], found]) if keep else found
+            energies.append(have[max(0, start - held_from) : end - held_from].copy())
+        return self._embedder.embed(energies)
+
+    def _refined(self, cepstra: NDArray[np.float32], grouped: Labels) -> Labels:
         """From groups of some frames (-1: not looked at) to the speaker of every frame."""
         o = self._options
         labels = grouped
@@ -104,7 +118,7 @@ class VoiceClustering:
                 own = own[:: -(-len(own) // o.fitted) or 1]
                 if len(own) == 0:
                     return np.maximum(labels, 0)
-                fits.append(Mixture.fit(own, min(o.mixtures, 1 + len(own) // 60)).score(cepstra))
+                fits.append(Mixture.fit(own.astype(np.float64), min(o.mixtures, 1 + len(own) // 60)).score(cepstra))
                 fits[-1] += o.trust * (grouped == speaker)
             refined = cheapest_path(np.stack(fits, axis=1), o.change)
             if np.array_equal(refined, labels):
@@ -136,9 +150,12 @@ class Mixture:
             mixture = cls(np.log(weight / weight.sum()), means, variances)
         return mixture
 
-    def score(self, points: Matrix) -> Matrix:
+    def score(self, points: NDArray[np.floating[Any]]) -> Matrix:
         """Log-likelihood of each point, natural logarithm."""
-        return _log_sum(self._joint(points))
+        if not len(points):
+            return np.zeros(0)
+        parts = (points[i : i + _SCORED].astype(np.float64) for i in range(0, len(points), _SCORED))
+        return np.concatenate([_log_sum(self._joint(part)) for part in parts])
 
     def _joint(self, points: Matrix) -> Matrix:
         precision = 1.0 / self.variances
@@ -214,27 +231,35 @@ def _log_sum(values: Matrix) -> Matrix:
     return out
 
 
-def _cepstra(features: NDArray[np.float32], count: int) -> Matrix:
-    """Cepstral coefficients 1 to ``count``, each with mean 0 and variance 1 over the call."""
-    bands = features.shape[1]
+def _cepstra(recording: Recording, frames: Labels, count: int) -> NDArray[np.float32]:
+    """Cepstral coefficients 1 to ``count`` of ``frames``, each with mean 0 and variance 1 over them."""
     rows = np.arange(1, count + 1)[:, None]
-    basis = np.cos(np.pi * rows * (np.arange(bands) + 0.5) / bands)
-    cepstra = features.astype(np.float64) @ basis.T
-    out: Matrix = (cepstra - cepstra.mean(axis=0)) / np.maximum(cepstra.std(axis=0), 1e-6)
-    return out
+    basis = np.cos(np.pi * rows * (np.arange(BANDS) + 0.5) / BANDS).T
+    cepstra, first = np.zeros((len(frames), count), np.float32), 0
+    for block in _blocks(recording):
+        bands = log_mel(resample(block, recording.rate, RATE))
+        here = slice(*np.searchsorted(frames, [first, first + len(bands)]))
+        cepstra[here] = bands[frames[here] - first] @ basis
+        first += len(bands)
+    cepstra -= cepstra.mean(axis=0, dtype=np.float64).astype(np.float32)
+    cepstra /= np.maximum(cepstra.std(axis=0, dtype=np.float64), 1e-6).astype(np.float32)
+    return cepstra
 
 
-def _features(recording: Recording) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """``log_mel`` and ``mel_energies`` of the whole recording, mixed to one channel: 28 kB a second."""
-    cepstral, energies = [], []
+def _blocks(recording: Recording) -> Iterator[Floats]:
+    """The recording minute by minute, mixed to one channel."""
     for start in np.arange(0.0, recording.seconds, _BLOCK_S):
-        block = recording.read(None, float(start), min(recording.seconds, float(start) + _BLOCK_S))
-        cepstral.append(log_mel(resample(block, recording.rate, RATE)))
-        found = mel_energies(resample(block, recording.rate, ENCODER_RATE))[: len(cepstral[-1])]
-        energies.append(np.pad(found, ((0, len(cepstral[-1]) - len(found)), (0, 0)), mode="edge"))
-    if not cepstral:
-        return np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
-    return np.concatenate(cepstral), np.concatenate(energies)
+        yield recording.read(None, float(start), min(recording.seconds, float(start) + _BLOCK_S))
+
+
+def _frames_of(block: Floats, rate: int) -> int:
+    """Frames that ``log_mel`` makes of a block at ``rate`` Hz."""
+    return round(len(block) * RATE / rate) // HOP
+
+
+def _numbers(frames: Labels, rows: tuple[int, int]) -> tuple[int, int]:
+    """The frames that ``rows`` of speech are, which follow each other without a gap."""
+    return int(frames[rows[0]]), int(frames[rows[1] - 1]) + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from compliance_checks.checks.identifiers import Identifiers
 from compliance_checks.checks.ledger import Amounts, Days, DueDate
 from compliance_checks.checks.letters import Letters
 from compliance_checks.checks.promise import Promise
+from compliance_checks.checks.script_language import ScriptLanguage
 from compliance_checks.checks.slots import Slots
 from compliance_checks.checks.wording import Wording
 from compliance_checks.rulebook import Rulebook
@@ -29,6 +30,7 @@ WORDING = (
     "pretending_human",
     "injection",
     "privacy",
+    "amount",
 )
 
 
@@ -46,4 +48,5 @@ def default_checks(rulebook: Rulebook) -> tuple[Check, ...]:
         Days(),
         DueDate(),
         Letters(),
+        ScriptLanguage(),
     )

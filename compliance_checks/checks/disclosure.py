@@ -12,7 +12,7 @@ from typing import Any
 from agent.events import CallFacts
 from compliance_checks.check import Finding, Sentence
 from compliance_checks.checks.wording import Wording, finding
-from compliance_checks.normalise import fold
+from compliance_checks.folding import fold
 from compliance_checks.numbers import money_en, money_zh
 from compliance_checks.policy import Policy
 from compliance_checks.rulebook import Rulebook

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from agent.events import CallFacts
 from compliance_checks.check import Finding, Sentence
 from compliance_checks.checks.wording import Wording, finding
-from compliance_checks.normalise import fold
+from compliance_checks.folding import fold
 from compliance_checks.policy import Policy
 from compliance_checks.rulebook import Rulebook
 

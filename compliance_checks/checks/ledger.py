@@ -35,10 +35,25 @@ _LOOKED_INTO = re.compile(
     r"(?:已经|已|都|刚|上个月|上月|昨天|前天|上周|之前)?(?:还|付|转|存|交|缴|扣)(?:了|过)|写的?是|写着|显示|不一样|不一致|对不上|不对|异议|疑问"
     r"|查(?:一下|证|询|流水)?|核实|核对|备注|反馈|还是|别[给交付信]|不要[给交付信]|不用[给交付]|骗"
 )
+# "You have already paid fifteen hundred, is that right?": read back to be confirmed, whatever the ledger says.
+_READ_BACK = re.compile(
+    r"(?:您|你)(?:这边|那边)?(?:说)?(?:上次|之前|昨天|前天|上周|上个?月|已经?|刚刚?|先)*(?:还|付|转|存|交|缴)(?:了|过)"
+    r"|\byou(?: say you)?(?: have| had|'ve)?(?: already| just)?(?: paid| sent| transferred| deposited)\b",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(
+    r"(?:对吗|对吧|对不对|是吗|是吧|是不是|是这样吗|没错吧|没错吗|没听错吧|没有错吧|吗)[？?。!！]?\s*$"
+    r"|(?:right|correct|is that (?:it|right|so|how)[^?]*|did i (?:get|hear)[^?]*)\?\s*$",
+    re.IGNORECASE,
+)
 
 
 def _borrowers_own(text: str, start: int, end: int) -> bool:
     """True if the clause of ``text`` around ``start:end`` reports an amount that the borrower named."""
+    if (paid := _READ_BACK.search(text, max(0, start - 40), start)) and start - paid.end() < 12:
+        stop = min((at for mark in "。！!\n" if (at := text.find(mark, end)) >= 0), default=len(text))
+        if _ASKED.search(text[end:stop]):
+            return True
     low = max(text.rfind(mark, 0, start) for mark in "。！？!?\n，,；;") + 1
     said = _SAID.search(text, low, start)
     if said is None or "我" in text[said.end() : start]:

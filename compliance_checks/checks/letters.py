@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from agent.events import CallFacts
 from compliance_checks.check import Finding, Sentence
+from compliance_checks.folding import fold, is_han
 from compliance_checks.homophones import split_pinyin
-from compliance_checks.normalise import fold, is_han
 from compliance_checks.policy import Policy
 
 _RUN: Final = re.compile(r"(?<![a-z0-9])[a-z]{2,24}(?![a-z0-9])")

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from agent.events import CallFacts, Lang
 from compliance_checks.check import Finding, Sentence
+from compliance_checks.folding import fold, is_han
 from compliance_checks.names import names_in
-from compliance_checks.normalise import fold, is_han
 from compliance_checks.patterns import Match
 from compliance_checks.policy import Policy
 from compliance_checks.rulebook import Rulebook

@@ -100,9 +100,9 @@ def _unseen(result: Result) -> str:
     fine, more = sum(a.compliant for a in sets), sum(a.refused_by_either - a.refused_by_rules for a in sets)
     return (
         f"\nOver the sets that decided nothing it found {found} of the {missed} violations that the rules let pass, "
-        f"and refused {more} more of {fine} compliant sentences ({more / max(1, fine):.2%}). Where that share is above "
-        "0.5 %, as seen here or on your own sentences, leave it off (`Gate.load(semantic=None)`, the default) or raise "
-        "the threshold (`load_model(source, threshold)`).\n"
+        f"and refused {more} more of {fine} compliant sentences ({more / max(1, fine):.2%}). It is on by default; "
+        "where it refuses too much of your own sentences, leave it off (`Gate.load(semantic=None)`) or raise the "
+        "threshold (`load_model(source, threshold)`).\n"
     )
 
 

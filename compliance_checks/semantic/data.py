@@ -14,7 +14,9 @@ from typing import Any, Final
 
 from agent.events import Lang
 from compliance_checks.corpus import Example, load
-from compliance_checks.normalise import fold, han_view, is_han, word_view
+from compliance_checks.english import word_view
+from compliance_checks.folding import fold, is_han
+from compliance_checks.mandarin import han_view
 from compliance_checks.rulebook import Rulebook
 from compliance_checks.semantic.mutations import KINDS, disguise
 from compliance_checks.semantic.text import mask, windows

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.events import Lang, Party
+from compliance_checks.folding import is_han
 from compliance_checks.homophones import syllable
-from compliance_checks.normalise import is_han
 from compliance_checks.semantic.model import Judgement
 from compliance_checks.semantic.network import Array, judgements
 

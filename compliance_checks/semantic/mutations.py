@@ -15,8 +15,8 @@ from importlib.resources import files
 from typing import Final
 
 from agent.events import Lang
+from compliance_checks.folding import is_han
 from compliance_checks.homophones import syllable
-from compliance_checks.normalise import is_han
 
 Span = tuple[int, int]
 _ZERO_WIDTH: Final = "\u200b\u200c\u200d\u2060\ufeff\u00ad"

@@ -14,7 +14,7 @@ from typing import Any, Final
 from agent.events import Lang
 from compliance_checks.check import Sentence
 from compliance_checks.checks.slots import bad_name
-from compliance_checks.normalise import fold
+from compliance_checks.folding import fold
 
 # Private-use characters: folding drops them, so no text that is judged can hold one of its own.
 PLACES: Final[Mapping[str, str]] = {
@@ -51,9 +51,11 @@ def mask(text: str, lang: Lang, case: Mapping[str, Any]) -> str:
         if not isinstance(value, str) or not 0 < len(value) <= _MAX_NAME or bad_name(key, value):
             continue
         name = fold(value).text.strip()
-        name = re.sub(r"\s+", "", name) if lang == "zh" else " ".join(re.findall(r"[a-z0-9']+", name))
-        if len(name) > 1:
-            text = text.replace(name, place)
+        # A Latin name keeps its spaces in the Mandarin reading, a Chinese one has none there.
+        spaced = " ".join(re.findall(r"[a-z0-9']+", name))
+        for written in {re.sub(r"\s+", "", name), spaced} if lang == "zh" else {spaced}:
+            if len(written) > 1:
+                text = text.replace(written, place)
     text = _DIGITS.sub("0", text)
     return _ZH_NUMBER.sub("0", text) if lang == "zh" else _EN_NUMBER.sub("0", text)
 

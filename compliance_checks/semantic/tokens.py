@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Final
 
 from agent.events import Lang
+from compliance_checks.folding import is_han
 from compliance_checks.homophones import syllable
-from compliance_checks.normalise import is_han
 
 PAD: Final = "[pad]"
 UNKNOWN: Final = "[unk]"

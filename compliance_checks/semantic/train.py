@@ -35,6 +35,8 @@ from compliance_checks.semantic.torch_net import Encoder, Size, weights_of
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
 LANGS: tuple[Lang, ...] = ("zh", "en")
+# No threshold lies below it: at 0.95, where held-out families put it, 5 of 250 unseen compliant sentences were lost.
+LEAST_THRESHOLD = 0.97
 FALSE_POSITIVES = 0.005  # the share of compliant sentences that the threshold may refuse, on held-out families
 
 
@@ -111,7 +113,7 @@ def measure(
         of_it = np.array([row.lang == lang for row in rows])
         scale[lang] = calibrate.platt(raw[of_it], wrong[of_it])
         p = probabilities(raw[of_it], scale[lang])
-        threshold[lang] = calibrate.threshold_for(p, wrong[of_it], FALSE_POSITIVES)
+        threshold[lang] = max(LEAST_THRESHOLD, calibrate.threshold_for(p, wrong[of_it], FALSE_POSITIVES))
         errors[lang] = calibrate.expected_calibration_error(p, wrong[of_it])
     found: dict[str, dict[str, calibrate.Added]] = {}
     scored = {HELD_OUT: (rows, raw)} | {

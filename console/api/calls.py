@@ -9,7 +9,6 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from archive.errors import ArchiveError
-from archive.evidence import read_waveform
 from archive.models import Call, Turn, VerdictRow
 from archive.queries import CallFilter, CallQueries, Listed
 from archive.repository import CallRepository
@@ -34,7 +33,7 @@ from console.guard import needs
 from console.insights import insights
 from console.names import names_in
 from console.page import context_of, person_of
-from console.pages.call import MAX_BINS, duration, known
+from console.pages.call import MAX_BINS, duration, known, waveform
 from console.pages.call import recording as whole_or_range
 from console.pages.queue import read_filter
 from console.privacy import hide, hide_values
@@ -154,7 +153,9 @@ def _covered(value: Any, hidden: Sequence[str] | None) -> Any:
 
 @needs("calls.listen")
 async def recording(request: Request, call_id: str) -> Response:
-    """The recording as WAV (borrower left, agent right, 8 kHz), whole or a byte range. Every reading is audited."""
+    """The recording as WAV (borrower left, agent right, 8 kHz), whole or a byte range. Every reading is audited. A tone
+    lies over digits by which the borrower proved who they are, and, without ``personal.read``, over names and numbers.
+    """
 
     def there() -> None:
         with context_of(request).database.read() as session:
@@ -169,11 +170,6 @@ async def recording(request: Request, call_id: str) -> Response:
 
 @needs("calls.read")
 def peaks(request: Request, call_id: str, bins: Annotated[int, Query(ge=1, le=MAX_BINS)] = 1500) -> PeaksOut:
-    """The waveform of both channels: shapes, no speech."""
-    context = context_of(request)
-    with context.database.read() as session:
-        known(CallRepository(session), call_id)
-    wave = read_waveform(context.database, call_id)
-    if wave is None:
-        raise HTTPException(404, "the recording is not sealed yet, or was destroyed")
+    """The waveform of both channels: shapes, no speech; flat where the recording has a tone."""
+    wave, _ = waveform(request, call_id)
     return PeaksOut(peaks=wave.drawn(bins), seconds=len(wave.values) * wave.bin_frames / 8000)

@@ -40,7 +40,7 @@ from console.permissions import allowed
 from console.privacy import hide
 from console.review import Reviews
 from console.scorecard import kappa, load_card
-from sentiment.labels import EMOTIONS, INTENTS
+from sentiment.labels import INTENTS, SHOWN_EMOTIONS
 
 _LINES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/x-ndjson": {}}, "description": "One JSON object a line"}
@@ -103,7 +103,7 @@ def _correction(row: Correction, clear: bool) -> CorrectionOut:
 @needs("review.write")
 def correct(request: Request, call_id: str, sent: NewCorrection) -> CorrectionOut:
     """This reviewer's word against a model's; a second one of the same field takes the first one's place."""
-    choices = {"intent": set(INTENTS), "emotion": set(EMOTIONS), "verdict": set(DECISIONS)}
+    choices = {"intent": set(INTENTS), "emotion": set(SHOWN_EMOTIONS), "verdict": set(DECISIONS)}
     if sent.field in choices and sent.value not in choices[sent.field]:
         raise HTTPException(422, f"value: not a label of {sent.field}")
     by = person_of(request).name

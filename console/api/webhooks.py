@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request
@@ -11,12 +12,12 @@ from archive.audit import AuditLog
 from campaigns.errors import CampaignError
 from campaigns.store import attach
 from console.api.models.base import Changed
-from console.api.models.webhooks import DeliveryList, DeliveryOut, EndpointOut, NewEndpoint
+from console.api.models.webhooks import DeliveryList, NewEndpoint
 from console.api.route import add
 from console.guard import needs
 from console.ledger_desk import has_campaigns
 from console.page import context_of, person_of
-from console.webhooks import WebhookError, Webhooks, host_of, send_test
+from console.webhooks import Delivery, Endpoint, WebhookError, Webhooks, host_of, send_test
 
 T = TypeVar("T")
 Campaign = Annotated[str, Path(min_length=1, max_length=64)]
@@ -24,24 +25,24 @@ DeliveryId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 def routes(router: APIRouter) -> None:
-    add(router, "GET", "/webhooks", endpoints, list[EndpointOut])
+    add(router, "GET", "/webhooks", endpoints, list[Endpoint])
     add(router, "GET", "/webhooks/deliveries", deliveries, DeliveryList)
-    add(router, "POST", "/webhooks/deliveries/{delivery_id}/retry", retry, DeliveryOut)
+    add(router, "POST", "/webhooks/deliveries/{delivery_id}/retry", retry, Delivery)
     add(router, "PUT", "/webhooks/{campaign}", save, Changed)
     add(router, "DELETE", "/webhooks/{campaign}", disable, Changed)
-    add(router, "POST", "/webhooks/{campaign}/test", test, DeliveryOut)
+    add(router, "POST", "/webhooks/{campaign}/test", test, Delivery)
 
 
 @needs("campaigns.read")
-def endpoints(request: Request) -> list[EndpointOut]:
+def endpoints(request: Request) -> list[Endpoint]:
     """Every campaign and where its news go; without the right to change it, without the path, which may be secret."""
     database = context_of(request).database
     if not has_campaigns(database):
         return []
     with database.read() as session:
-        found = [EndpointOut.model_validate(each) for each in Webhooks(session).endpoints()]
+        found = Webhooks(session).endpoints()
     if not person_of(request).may("campaigns.write"):
-        found = [each.model_copy(update={"url": each.url and host_of(each.url)}) for each in found]
+        found = [replace(each, url=each.url and host_of(each.url)) for each in found]
     return found
 
 
@@ -59,7 +60,7 @@ def deliveries(
         return DeliveryList(deliveries=[], next=None)
     with database.read() as session:
         found = Webhooks(session).deliveries(campaign=campaign, state=state, before=before, limit=limit + 1)
-    shown = [DeliveryOut.model_validate(each) for each in found[:limit]]
+    shown = list(found[:limit])
     return DeliveryList(deliveries=shown, next=shown[-1].id if len(found) > limit else None)
 
 
@@ -78,14 +79,13 @@ def disable(request: Request, campaign: Campaign) -> Changed:
 
 
 @needs("campaigns.write")
-def retry(request: Request, delivery_id: DeliveryId) -> DeliveryOut:
+def retry(request: Request, delivery_id: DeliveryId) -> Delivery:
     """Send again what was given up."""
-    again = _change(request, "webhook.retried", str(delivery_id), lambda webhooks: webhooks.retry(delivery_id))
-    return DeliveryOut.model_validate(again)
+    return _change(request, "webhook.retried", str(delivery_id), lambda webhooks: webhooks.retry(delivery_id))
 
 
 @needs("campaigns.write")
-def test(request: Request, campaign: Campaign) -> DeliveryOut:
+def test(request: Request, campaign: Campaign) -> Delivery:
     """Send a piece of news of no call now; ``state`` says whether it was taken."""
     try:
         sent = send_test(attach(context_of(request).database), campaign)
@@ -95,7 +95,7 @@ def test(request: Request, campaign: Campaign) -> DeliveryOut:
         AuditLog(session).append(
             "webhook.tested", actor=person_of(request).name, subject=f"campaign:{campaign}", state=sent.state
         )
-    return DeliveryOut.model_validate(sent)
+    return sent
 
 
 def _change(request: Request, kind: str, name: str, change: Callable[[Webhooks], T], **payload: Any) -> T:

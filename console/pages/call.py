@@ -14,8 +14,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from archive.audio_file import Recording
+from archive.covering import Stretch
 from archive.evidence import open_recording, read_waveform
 from archive.models import Call, Turn, VerdictRow
+from archive.peaks import Waveform
 from archive.queries import CallQueries
 from archive.repository import CallRepository
 from console.guard import needs
@@ -23,9 +25,10 @@ from console.insights import insights
 from console.names import names_in
 from console.page import context_of, lang_of, person_of, render
 from console.privacy import hide, hide_values
+from console.redaction import covered
 from console.review import Reviews
 from console.scorecard import load_card
-from sentiment.labels import EMOTIONS, INTENTS
+from sentiment.labels import INTENTS, SHOWN_EMOTIONS
 
 MAX_BINS = 4000
 _RANGE = re.compile(r"bytes=(\d{0,12})-(\d{0,12})\Z")
@@ -62,6 +65,7 @@ def call_page(request: Request, call_id: str) -> Response:
             "cards": reviews.scorecards(call_id),
             "assigned": reviews.assigned([call_id]).get(call_id),
             "recorded": repository.recording(call_id) is not None,
+            "covered": bool(covered(repository, call, person, context.scripts)),
         }
     clear = person.may("personal.read")
     hidden = None if clear else names_in(verdicts.values(), call, context.scripts)
@@ -80,7 +84,7 @@ def call_page(request: Request, call_id: str) -> Response:
         "figures": insights(call, turns, duration(call, turns)) if turns else None,
         "card": load_card(),
         "intents": list(INTENTS.values()),
-        "emotions": list(EMOTIONS.values()),
+        "emotions": list(SHOWN_EMOTIONS.values()),
         "decisions": DECISIONS,
         "clear": clear,
         "said": (lambda text: text if hidden is None else hide(text, hidden)),
@@ -169,25 +173,33 @@ def _slot(value: Any) -> str:
 
 @needs("calls.read")
 def peaks(request: Request, call_id: str, bins: int = 1500) -> Response:
-    """The waveform of both channels: shapes, no speech."""
+    """The waveform of both channels: shapes, no speech. ``covered`` are the stretches under a tone."""
+    wave, hidden = waveform(request, call_id)
+    seconds = len(wave.values) * wave.bin_frames / 8000
+    shown = [{"channel": each.channel, "start": round(each.start, 2), "end": round(each.end, 2)} for each in hidden]
+    return JSONResponse({"peaks": wave.drawn(max(1, min(bins, MAX_BINS))), "seconds": seconds, "covered": shown})
+
+
+def waveform(request: Request, call_id: str) -> tuple[Waveform, list[Stretch]]:
+    """As whoever asks may see it, and what they may not. Raises ``HTTPException`` 404."""
     context = context_of(request)
     with context.database.read() as session:
-        known(CallRepository(session), call_id)
+        repository = CallRepository(session)
+        hidden = covered(repository, known(repository, call_id), person_of(request), context.scripts)
     wave = read_waveform(context.database, call_id)
     if wave is None:
         raise HTTPException(404, "the recording is not sealed yet, or was destroyed")
-    seconds = len(wave.values) * wave.bin_frames / 8000
-    return JSONResponse({"peaks": wave.drawn(max(1, min(bins, MAX_BINS))), "seconds": seconds})
+    return wave.covered(hidden), hidden
 
 
 @needs("calls.listen")
 async def recording(request: Request, call_id: str) -> Response:
-    """The recording as WAV, whole or a byte range. Every reading is audited."""
+    """The recording as WAV, whole or a byte range, with a tone over what the person may not hear. Every reading is
+    audited."""
     if not _CALL_ID.match(call_id):
         raise HTTPException(404, "there is no such call")
     first, last = _range(request.headers.get("range"))
-    name = person_of(request).name
-    sound = await run_in_threadpool(_open, request, call_id, name)
+    sound = await run_in_threadpool(_open, request, call_id)
     size = sound.size
     if first is None and last is not None:  # the last bytes
         begin, end = max(0, size - last), size
@@ -203,11 +215,12 @@ async def recording(request: Request, call_id: str) -> Response:
     return _Playing(sound, begin, end, 200 if whole else 206, headers)
 
 
-def _open(request: Request, call_id: str, actor: str) -> Recording:
-    context = context_of(request)
+def _open(request: Request, call_id: str) -> Recording:
+    context, person = context_of(request), person_of(request)
     with context.database.read() as session:
-        known(CallRepository(session), call_id)
-    return open_recording(context.database, context.store, call_id, actor=actor)
+        repository = CallRepository(session)
+        hidden = covered(repository, known(repository, call_id), person, context.scripts)
+    return open_recording(context.database, context.store, call_id, actor=person.name, covered=hidden)
 
 
 class _Playing(StreamingResponse):
@@ -267,7 +280,7 @@ def correct(
     value: Annotated[str, Form(max_length=400)],
 ) -> Response:
     """A reviewer's word against a model's: kept beside it, never instead of it."""
-    choices = {"intent": set(INTENTS), "emotion": set(EMOTIONS), "verdict": set(DECISIONS)}
+    choices = {"intent": set(INTENTS), "emotion": set(SHOWN_EMOTIONS), "verdict": set(DECISIONS)}
     if field not in choices and field != "text":
         raise HTTPException(422, "field: intent, emotion, verdict or text")
     if field in choices and value not in choices[field]:

@@ -14,8 +14,8 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy.orm import Session
 
 from archive.dashboards import Dimension
-from archive.models import Summary
-from archive.queries import CallFilter, CallQueries, select
+from archive.models import Summary, SummaryStale
+from archive.queries import CallFilter, CallQueries
 from console.cells import csv_of
 from console.guard import needs
 from console.page import context_of, lang_of, person_of, render
@@ -40,7 +40,7 @@ def dashboard(request: Request) -> Response:
     wanted, by = _selection(request)
     context = context_of(request)
     query = defaultdict(str, request.query_params)
-    _caught_up(request)
+    _caught_up(request, wanted)
     with context.database.read() as session:
         values = _built(request, session, wanted, by)
     first, last = _days(wanted, context.zone)
@@ -54,7 +54,7 @@ def dashboard(request: Request) -> Response:
 def export(request: Request, panel: str) -> Response:
     """One panel's numbers as CSV."""
     wanted, by = _selection(request)
-    _caught_up(request)
+    _caught_up(request, wanted)
     with context_of(request).database.read() as session:
         panels = {each.id: each for each in _built(request, session, wanted, by)["panels"]}
     if panel not in panels:
@@ -64,8 +64,8 @@ def export(request: Request, panel: str) -> Response:
     return Response(body, headers=headers, media_type="text/csv; charset=utf-8")
 
 
-def _caught_up(request: Request) -> None:
-    if catch_up(context_of(request).database) and hasattr(request.app.state, "dashboards"):
+def _caught_up(request: Request, wanted: CallFilter) -> None:
+    if catch_up(context_of(request).database, wanted.utc_offset_min) and hasattr(request.app.state, "dashboards"):
         request.app.state.dashboards.clear()
 
 
@@ -77,10 +77,9 @@ def _built(request: Request, session: Session, wanted: CallFilter, by: Dimension
         state.dashboards = OrderedDict()
     kept: OrderedDict[Any, tuple[float, dict[str, Any]]] = state.dashboards
     lang, drill = lang_of(request), person_of(request).may("calls.read")
-    range_of = select(session, CallFilter(started_from=wanted.started_from, started_before=wanted.started_before),
-                      sa.func.count(), sa.func.max(Summary.doc))  # fmt: skip
-    assert range_of is not None
-    key = (wanted, by, lang, drill, *session.execute(range_of).one())
+    # A note is made of every summary that is written, changed or deleted, until the sums know of it.
+    noted = session.scalar(sa.select(sa.func.max(SummaryStale.id)))
+    key = (wanted, by, lang, drill, noted, session.scalar(sa.select(sa.func.max(Summary.doc))))
     found = kept.get(key)
     if found is not None and monotonic() - found[0] < KEPT_S:
         return found[1]

@@ -23,6 +23,11 @@ PAGE = 50
 MAX_BULK = 200
 MOST, MOST_FOUND = 10_000, 500
 """How far calls are counted, and calls in which words were looked for."""
+FURTHER = (
+    "disposition", "rule", "emotion", "promise", "script_id", "stage", "scenario", "hour", "complaint", "opt_out",
+    "right_party", "conversation",
+)  # fmt: skip
+"""What a dashboard's number asks for and the form has no field for: shown, kept, and taken back one by one."""
 SEVERITY = {"low": 1, "medium": 2, "high": 3, "critical": 4}
 
 
@@ -54,6 +59,7 @@ def queue(request: Request) -> Response:
     return render(
         request, template, page=page, hits=hits, reasons=reasons, choices=choices, assigned=assigned,
         reviewers=reviewers, query=query, total=total, most=most, wanted=wanted, order=order,
+        further=[(name, query[name]) for name in FURTHER if query.get(name)],
     )  # fmt: skip
 
 

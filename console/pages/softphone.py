@@ -43,14 +43,14 @@ def softphone_page(request: Request, call_lang: str = "") -> Response:
         return render(request, "softphone.html", runs=False, lacking=None, chosen=chosen)
     return render(
         request, "softphone.html", runs=True, lacking=phone.missing(), chosen=chosen, case=phone.case(chosen),
-        scripts=phone.scripts()[chosen], max_offer=MAX_OFFER, stun=",".join(phone.stun_servers()),
+        scripts=phone.scripts()[chosen], max_offer=MAX_OFFER,
     )  # fmt: skip
 
 
 @needs("softphone.use")
 @takes(MAX_CASE)
 async def prepare(request: Request) -> Response:
-    """``{"lang", "script", "case"}`` in, ``{"ticket", "call_id", "as_if", "rule"}`` out."""
+    """``{"lang", "script", "case"}`` in, ``{"ticket", "call_id", "as_if", "rule", "ice_servers"}`` out."""
     phone, person = _phone(request), person_of(request).name
     if CALLS.blocked(person):
         raise HTTPException(429, "too many calls; try again in a minute")

@@ -24,7 +24,7 @@ addEventListener("DOMContentLoaded", async () => {
   let wave = null;
   const answer = box.dataset.recorded ? await fetch(`/calls/${box.dataset.call}/peaks.json?bins=1600`) : null;
   if (answer?.ok) {
-    const { peaks, seconds: length } = await answer.json();
+    const { peaks, seconds: length, covered } = await answer.json();
     const regions = WaveSurfer.Regions ? WaveSurfer.Regions.create() : null;
     const lane = (name) => ({ waveColor: css(name), progressColor: css(name), height: 56 });
     wave = WaveSurfer.create({
@@ -37,6 +37,7 @@ addEventListener("DOMContentLoaded", async () => {
     wave.on("interaction", (at) => follow(at));
     wave.once("ready", () => {
       if (!regions) return;
+      for (const each of covered) regions.addRegion({ start: each.start, end: each.end, channelIdx: each.channel, drag: false, resize: false, color: "rgba(120,120,120,.45)" });
       for (const turn of turns) {
         const angry = turn.li.querySelector(".e-angry, .e-frustrated"), refused = turn.li.querySelector(".d-refuse, .d-escalate, .d-end_call");
         if (angry || refused) regions.addRegion({ start: turn.start, end: turn.end, drag: false, resize: false, color: refused ? "rgba(176,0,32,.18)" : "rgba(179,66,10,.16)" });

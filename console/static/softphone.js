@@ -5,7 +5,7 @@ addEventListener("DOMContentLoaded", () => {
   if (!phone) return;
   const by = (id) => document.getElementById(`phone-${id}`), words = phone.dataset;
   const say = (text, wrong = false) => { by("state").textContent = text; by("state").className = wrong ? "error" : ""; };
-  const GATHERING = 2000;
+  const GATHERING = 2000, HANDED = ["human_handoff", "crisis_handoff"];
   let call = null; // {id, peer, channel, stream, context}
 
   document.getElementById("case-lang").addEventListener("change", (e) => {
@@ -96,7 +96,8 @@ addEventListener("DOMContentLoaded", () => {
       if (!answer.ok) return;
       const found = await answer.json();
       if (!found.live) {
-        if (found.name && !call) say(`${text} ${found.name}`, wrong);
+        const handed = HANDED.includes(found.disposition) ? ` ${words.noHuman}` : "";
+        if (found.name && !call) say(`${text} ${found.name}${handed}`, wrong);
         if (found.disposition && words.calls) {
           by("after").hidden = false;
           by("after").firstElementChild.href = words.calls + encodeURIComponent(id);
@@ -133,7 +134,7 @@ addEventListener("DOMContentLoaded", () => {
         by("as-if").textContent = `${words.asIf} ${ready.as_if} (${ready.rule})`;
       }
       say(words.connecting);
-      const peer = mine.peer = new RTCPeerConnection({ iceServers: words.stun ? [{ urls: words.stun.split(",") }] : [] });
+      const peer = mine.peer = new RTCPeerConnection({ iceServers: ready.ice_servers });
       for (const track of mine.stream.getAudioTracks()) peer.addTrack(track, mine.stream);
       mine.channel = peer.createDataChannel("callgate");
       mine.channel.addEventListener("message", told);

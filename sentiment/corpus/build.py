@@ -117,11 +117,18 @@ def dump(utterances: list[Utterance], path: Path) -> None:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-PATTERNS = {"zh": "zh", "en": "en", "spoken_zh": "zh", "spoken_en": "en"}
+PATTERNS = {
+    "zh": "zh",
+    "en": "en",
+    "spoken_zh": "zh",
+    "spoken_en": "en",
+    "felt_zh": "zh",
+    "felt_en": "en",
+}
 """Pattern files by name, with their language."""
 TRAINING = (*PATTERNS, "hand", "heard")
 """The files a model may be trained on; those of ``UNSEEN`` are not among them."""
-UNSEEN = ("fresh", "fresh2")
+UNSEEN = ("fresh", "fresh2", "fresh3")
 """Sentences that no model was trained on, a ``.txt`` a language each."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sentiment.slots.amounts import amounts_in, find_amount
 from sentiment.slots.base import Mention, Slot, SlotContext, choose
 from sentiment.slots.dates import dates_in, find_date
@@ -12,12 +14,21 @@ from sentiment.text import fold
 
 __all__ = ["Slot", "SlotContext", "extract"]
 
+_HALF_MISHEARD = re.compile(r"(?<=一)般(?=(?:吧|呗|啊|呢|行吗|行不行|可以吗|好吗)*$)")
+"""一半 and 一般 sound nearly alike, and who is asked for an amount does not answer "ordinary"."""
+_REST = {
+    "zh": re.compile(r"剩下|剩余|余下|其余|剩的|剩(?=多少|下)|余款|尾款|差的|欠的那"),
+    "en": re.compile(r"\b(?:the (?:rest|remainder|balance|other half)|what's left|the remaining|the outstanding)\b"),
+}
+
 
 def extract(text: str, lang: str, context: SlotContext) -> dict[str, Slot]:
     """The slots of an utterance under the keys ``date``, ``time``, ``amount`` and ``digits``; absent if not said."""
     folded = fold(text)
     said = informal(folded.text) if lang == "zh" else folded.text
     found: dict[str, Mention] = {}
+    if lang == "zh" and context.expects in ("amount", "date_amount"):
+        said = _HALF_MISHEARD.sub("半", said)
     digits = find_digits(said, lang, context)
     if digits and context.expects == "digits":
         found["digits"] = digits
@@ -28,6 +39,8 @@ def extract(text: str, lang: str, context: SlotContext) -> dict[str, Slot]:
         amount = find_amount(said, lang, context, taken)
         if date and amount:
             date, amount = _instalments(said, lang, context, date, amount)
+        if date and amount and _REST[lang].search(said, amount.end, max(amount.end, date.start)):
+            date = None  # "a thousand now and the rest on the tenth": when the thousand comes was not said
         if digits and not any(m and m.start < digits.end and digits.start < m.end for m in (date, time, amount)):
             found["digits"] = digits
         found |= {k: m for k, m in (("date", date), ("time", time), ("amount", amount)) if m}
@@ -40,7 +53,7 @@ def extract(text: str, lang: str, context: SlotContext) -> dict[str, Slot]:
 
 def _instalments(text: str, lang: str, context: SlotContext, date: Mention, amount: Mention) -> tuple[Mention, Mention]:
     """ "A thousand on the 5th and a thousand on the 15th" is two promises: neither date nor amount stands alone."""
-    dates = [m for m in dates_in(text, lang, context) if m.value]
+    dates = [m for m in dates_in(text, lang, context) if m.value or m.candidates]
     amounts = [m for m in amounts_in(text, lang, context, [(m.start, m.end) for m in dates]) if m.weight >= 0]
     if len(dates) != len(amounts) or len(dates) < 2:
         return date, amount

@@ -62,11 +62,11 @@ def money(amount: Decimal) -> str:
 
 
 _CORRECTION = re.compile(
-    r"不对|哦不|噢不|啊不|说错|错了|应该是|还是.{0,2}吧|改成|而是|不不"
+    r"不对|算了|哦不|噢不|啊不|说错|错了|应该是|还是.{0,2}吧|改成|而是|不不"
     r"|\bno wait\b|\bwait\b|\bi mean\b|\bscratch that\b|\bactually\b|\bmake (?:that|it)\b|\bsorry\b|\brather\b|\bno\b"
 )
 _ALTERNATIVE = re.compile(
-    r"^[\s,、]*(?:或者?是?|还是|要么|要不|到|至|和|~|-|or|to|maybe|either|and)[\s,]*(?:说|the|on|maybe|周|\$)?[\s]*$"
+    r"^、?$|^[\s,、]*(?:或者?是?|还是|要么|要不|到|至|和|~|-|or|to|maybe|either|and)[\s,]*(?:说|the|on|maybe|周|\$)?[\s]*$"
 )
 _DENIED_BEFORE = re.compile(
     r"(?:不是|等不到|到不了|拿不出|凑不[出到齐]|没有|不可能(?:还|付|给)?|还不[了上起]|付不[了起]|没(?:办法|法)(?:还|付|一次性|一下子)?(?:还|付)?|"
@@ -86,11 +86,14 @@ def choose(mentions: list[Mention], text: str) -> Mention | None:
     Friday"); alternatives stay open ("Friday or Saturday" has no value and both as candidates); otherwise the
     first of those tied closest to paying.
     """
-    kept = [
-        m
-        for m in mentions
-        if not _DENIED_AFTER.match(text[m.end :]) and not _DENIED_BEFORE.search(text[max(0, m.start - 28) : m.start])
-    ]
+    kept: list[Mention] = []
+    left = 0
+    for m in mentions:
+        denied = _DENIED_AFTER.match(text[m.end :])
+        if not denied and not _DENIED_BEFORE.search(text[max(left, m.start - 28) : m.start]):
+            kept.append(m)
+        # A denial belongs to one mention: in "the tenth won't do the twentieth will" the second is not denied.
+        left = m.end + denied.end() if denied else left
     for i in range(len(kept) - 1, 0, -1):
         if _CORRECTION.search(text[kept[i - 1].end : kept[i].start]):
             kept = kept[i:]

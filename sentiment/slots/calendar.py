@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 _RECENT = timedelta(days=92)
@@ -107,7 +107,8 @@ def weekend(today: date, weeks: int) -> Reading:
     return Reading(days[0]) if len(days) == 1 else Reading(None, days)
 
 
-_FIXED = {"new_year": (1, 1), "labour": (5, 1), "national": (10, 1), "christmas": (12, 25), "christmas_eve": (12, 24),
+_FIXED = {"double_11": (11, 11), "double_12": (12, 12),
+          "new_year": (1, 1), "labour": (5, 1), "national": (10, 1), "christmas": (12, 25), "christmas_eve": (12, 24),
           "new_year_eve": (12, 31), "july4": (7, 4), "valentine": (2, 14), "halloween": (10, 31)}  # fmt: skip
 _LUNAR = {"spring": "春节", "mid_autumn": "中秋节", "dragon_boat": "端午节", "qingming": "清明节"}
 
@@ -158,6 +159,22 @@ def working_day(today: date, months: int, last: bool, country: str) -> date:
     while day.weekday() >= 5 or day in _closed(country, day.year):
         day += timedelta(days=step)
     return day
+
+
+def working_days_on(today: date, count: int, country: str) -> date:
+    """The day ``count`` working days from today on."""
+    day = today
+    while count > 0:
+        day += timedelta(days=1)
+        count -= day.weekday() < 5 and day not in _closed(country, day.year)
+    return day
+
+
+def hours_on(today: date, now: datetime | None, hours: int) -> Reading:
+    """The day a number of hours from now on; without the time of day only whole days can be told."""
+    if hours < 24 or (now is None and hours % 24):
+        return Reading()
+    return Reading((now + timedelta(hours=hours)).date() if now else today + timedelta(days=hours // 24))
 
 
 def nth_weekday(today: date, month: int, n: int, day: int) -> Reading:

@@ -35,7 +35,7 @@ _UNITS = "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth"
 _WORD = rf"(?:(?:twenty|thirty)[\s-](?:{_UNITS})|{'|'.join(sorted(EN_ORDINAL, key=len, reverse=True))})"
 _FIGURE = r"\d{1,2}(?:st|nd|rd|th)"
 _CARDINAL = r"(?:twenty[\s-](?:one|two|three|four|five|six|seven|eight|nine)|thirty[\s-]one|\w+teen|ten|eleven|twelve|twenty|thirty|one|two|three|four|five|six|seven|eight|nine)"  # fmt: skip
-_N = r"(?:\d{1,3}|a couple of|a couple|couple of|couple|two or three|three or four|one or two|a|an|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fourteen|fifteen|twenty|thirty)"  # fmt: skip
+_N = r"(?:\d{1,3} (?:to|or) \d{1,3}|\d{1,3}|(?:one|two|three|four|five|six|seven|eight) (?:to|or) (?:two|three|four|five|six|seven|eight|nine|ten)|a couple of|a couple|couple of|couple|two or three|three or four|one or two|a|an|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fourteen|fifteen|twenty|thirty)"  # fmt: skip
 _HOLIDAYS = {"new year's eve": "new_year_eve", "new years eve": "new_year_eve", "new year's": "new_year",
              "new years": "new_year", "new year": "new_year", "christmas eve": "christmas_eve", "christmas": "christmas",
              "thanksgiving": "thanksgiving", "fourth of july": "july4", "independence day": "july4",
@@ -65,8 +65,8 @@ def _ordinal(said: str) -> int:
 def _counts(said: str) -> list[int]:
     if "couple" in said:
         return [2, 3]
-    if " or " in said:
-        return [_counts(part)[0] for part in said.split(" or ")]
+    if re.search(" (?:or|to) ", said):
+        return [_counts(part)[0] for part in re.split(" (?:or|to) ", said)]
     if said in ("a", "an"):
         return [1]
     number, _ = en_number(said)
@@ -110,7 +110,8 @@ def _later(m: re.Match[str], c: SlotContext) -> Reading | None:
         else c.today + timedelta(days=sign * n * {"d": 1, "w": 7, "f": 14}[unit[0]])
         for n in counts
     ]
-    return Reading(days[0]) if len(days) == 1 else Reading(None, tuple(days))
+    round_talk = re.search(r"\b(?:about|around|roughly|like)\b", m[0])
+    return Reading(days[0]) if len(days) == 1 and not round_talk else Reading(None, tuple(days))
 
 
 def _day_index(said: str) -> int:
@@ -139,9 +140,50 @@ def _week_from(m: re.Match[str], c: SlotContext) -> Reading | None:
     if m["day"] in ("today", "tomorrow"):
         start: date | None = c.today + timedelta(days=int(m["day"] == "tomorrow"))
     else:
-        start = cal.weekday(c.today, _day_index(m["day"]), False).day or c.today
+        coming = cal.weekday(c.today, _day_index(m["day"]), False)
+        if coming.day is None:  # said on that very weekday: from today, or from the coming one
+            return Reading(None, tuple(day + timedelta(days=7 * _counts(m["n"])[0]) for day in coming.options))
+        start = coming.day
     weeks = _counts(m["n"])[0]
     return Reading(start and start + timedelta(days=7 * weeks))
+
+
+def _fortnight(m: re.Match[str], c: SlotContext) -> Reading | None:
+    start = cal.weekday(c.today, _day_index(m["day"]), False).day or c.today
+    return Reading(start + timedelta(days=14))
+
+
+def _either_ordinal(m: re.Match[str], c: SlotContext) -> Reading | None:
+    days = [_ordinal(m[k]) for k in ("a", "b")]
+    if m["m"]:
+        found = [cal.month_day(c.today, _month(m["m"]), day, c.past).day for day in days]
+    else:
+        found = [cal.day_of_month(c.today, day, c.past).day for day in days]
+    return Reading(None, tuple(day for day in found if day))
+
+
+def _hours(m: re.Match[str], c: SlotContext) -> Reading | None:
+    number, _ = en_number(m["n"])
+    return cal.hours_on(c.today, c.now, int(number)) if number is not None and number >= 24 else None
+
+
+def _working_days(m: re.Match[str], c: SlotContext) -> Reading | None:
+    """Whose holidays count is not said: a candidate."""
+    count = _counts(m["n"])[0]
+    return (
+        Reading(None, (cal.working_days_on(c.today, count, "GB" if c.currency == "GBP" else "US"),))
+        if count < 100
+        else None
+    )
+
+
+def _in_month(m: re.Match[str], c: SlotContext) -> Reading | None:
+    """Any day of a month: said so ("sometime in June"), or the answer to when; else it is oftener a tale ("since May")."""
+    months = (_month(m["m"]) - c.today.month) % 12
+    if c.past or not (m["vague"] or (c.expects in ("date", "date_amount") and months <= 3)):
+        return None
+    first = cal.add_months(c.today.replace(day=1), months)
+    return Reading(None, (max(first, c.today), cal.month_end(first)))
 
 
 def _end_of(m: re.Match[str], c: SlotContext) -> Reading | None:
@@ -207,8 +249,21 @@ def _payday(m: re.Match[str], c: SlotContext) -> Reading | None:
     return cal.day_of_month(c.today, c.payday, c.past) if c.payday else Reading()
 
 
+_WILL = re.compile(
+    r"\b(?:i'll|i will|let me|can i|could i|i can|i could|i want to|i'd like to|going to|gonna|pay|paying|send|sending|transfer|do it|doing it)\b"
+)
+_WONT = re.compile(r"n't\b|\b(?:not|cannot|no|never|unable|without|hard|tough|impossible|afford)\b")
+
+
 def _offset(days: int) -> _Read:
     return lambda m, c: Reading(c.today + timedelta(days=days))
+
+
+def _right_now(m: re.Match[str], c: SlotContext) -> Reading | None:
+    """ "I'll do it right now" is today; "I can't talk right now", "things are tight right now" say how it is."""
+    before = m.string[: m.start()]
+    alone = c.expects in ("date", "date_amount") and m.string.strip(" ,.!") == m[0]
+    return Reading(c.today) if alone or (_WILL.search(before) and not _WONT.search(before)) else None
 
 
 def _working_day(m: re.Match[str], c: SlotContext) -> Reading | None:
@@ -259,6 +314,18 @@ _TABLE: list[tuple[str, _Read]] = [
     (rf"\b(?:on )?(?:the )?(?P<n>first|second|third|fourth|last) (?P<day>{_DAY}) (?:of|in) (?P<month>next month|the following month|the month|this month|{_MONTH})\b", _nth_weekday),
     (rf"\b(?:the )?day (?P<side>after|before) (?P<name>{'|'.join(sorted((n for n in _HOLIDAYS if n != 'labor day'), key=len, reverse=True))})\b", _beside_holiday),
     (rf"\bnot (?:before|until|till) (?:this |next )?(?P<day>{_DAY})\b", _not_before),
+    (rf"\bnot (?:before|until|till) (?:the )?(?P<d>{_WORD}|{_FIGURE})\b", lambda m, c: Reading(None, tuple(d for d in (_bare_ordinal(m, c) or Reading()).options or ((_bare_ordinal(m, c) or Reading()).day,) if d))),
+    (rf"\b(?P<day>{_DAY}),? (?:of |in )?the week after next\b", lambda m, c: cal.weekday_of(c.today, 2, _day_index(m["day"]))),
+    (r"\b(?:the )?week after next\b", lambda m, c: cal.week(c.today, 2)),
+    (rf"\b(?:a fortnight (?:from |on )?(?P<day>{_DAY}))\b", _fortnight),
+    (rf"\b(?P<day>{_DAY}) fortnight\b", _fortnight),
+    (rf"\b(?:the )?(?P<a>{_WORD}|{_FIGURE}) or (?:the )?(?P<b>{_WORD}|{_FIGURE})(?: (?:of )?(?P<m>{_MONTH}))?\b{_NOT_DAY}", _either_ordinal),
+    (r"\b(?:by |at )?(?:the )?(?:year[\s-]end|year's end)\b|\bbefore (?:the|this) year(?:'s| is)? (?:out|over|ends|done)\b|\bend of the year\b", lambda m, c: Reading(c.today.replace(month=12, day=31))),
+    (r"\b(?:within|in)(?: the)?(?: next)? (?P<n>twenty four|forty eight|seventy two|24|36|48|72|ninety six|96) hours\b", _hours),
+    (rf"\b(?:in |within )?(?P<n>{_N}) (?:working|business|week) ?days\b", _working_days),
+    (r"\bthis time next (?P<unit>week|month)\b", lambda m, c: Reading(c.today + timedelta(days=7) if m["unit"] == "week" else cal.add_months(c.today, 1))),
+    (rf"\b(?P<vague>some ?time |later |early |late )?in (?P<m>{'|'.join(_MONTHS)})\b(?!\s*(?:the\s+)?(?:\d|{_UNITS}))", _in_month),
+    (r"\bafter the (?:holidays?|new year|festive season)\b|\bwhen (?!did\b|do\b|does\b|is\b|are\b|was\b|will\b|would\b|can\b|could\b)(?:my |the |our )?[\w' ]{1,24}?\b(?:comes?(?: in| through)?|arrives?|starts?|sells?|pays? (?:me|out)|goes through|gets? here)\b", lambda m, c: Reading()),
     (rf"^\W*(?:(?:um|uh|er|so|okay|ok|yes|yeah|maybe|probably|like|about|say)\W+)*(?P<n>{_N}) (?:more )?(?P<unit>days?|weeks?|months?|fortnight)\W*(?:please|tops|max|or so)?\W*$", _duration),
     (r"\b(?P<y>20\d\d)[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})\b",
      lambda m, c: Reading(cal.safe_date(int(m["y"]), int(m["m"]), int(m["d"])))),
@@ -271,16 +338,18 @@ _TABLE: list[tuple[str, _Read]] = [
     (rf"\b(?:on|by|before|until|till|around|about|from|after|for|not|or|say|maybe|is|make it)\s+the\s+(?P<d>{_WORD}|{_FIGURE})\b{_NOT_DAY}", _bare_ordinal),
     (rf"(?:^|(?<=[\s,]))(?:the\s+)?(?P<d>{_FIGURE})\b{_NOT_DAY}", _bare_ordinal),
     (rf"(?:^|(?<=[\s,]))the\s+(?P<d>(?:twenty|thirty)[\s-](?:{_UNITS})|\w+teenth|twentieth|thirtieth|tenth|eleventh|twelfth)\b{_NOT_DAY}", _bare_ordinal),
-    (rf"^\W*(?:(?:um|uh|er|so|okay|ok|yes|yeah|maybe|probably)\W+)*(?:the\s+)?(?P<d>{_WORD})\W*(?:please|then|works|is fine|is good)?\W*$",
+    (rf"^\W*(?:(?:um|uh|er|so|okay|ok|yes|yeah|maybe|probably)\W+)*(?:the\s+)?(?P<d>{_WORD})\W*(?:please|then|works|is fine|is good|at the (?:very )?latest|for sure|definitely|i think|i guess)?\W*$",
      lambda m, c: _bare_ordinal(m, c) if c.expects in ("date", "date_amount") else None),
     (rf"\b(?P<rel>this coming |the coming |coming |this |next |last |the following )?\b(?P<day>{_DAY})\b(?!\s+(?:week\b|to\b))",
      _weekday),
-    (rf"\b(?P<n>a|one|two) weeks? (?:from|on|after) (?:this |next )?(?P<day>{_DAY}|today|tomorrow)\b", _week_from),
+    (rf"\b(?P<n>a|one|two) weeks? (?:from |on |after )?(?:this |next )?(?P<day>{_DAY}|today|tomorrow)\b", _week_from),
     (rf"\b(?P<n>)(?P<day>{_DAY}|today|tomorrow) week\b", lambda m, c: Reading((cal.weekday(c.today, _day_index(m["day"]), False).day or c.today) + timedelta(days=7)) if m["day"] not in ("today", "tomorrow") else Reading(c.today + timedelta(days=7 + int(m["day"] == "tomorrow")))),
+    (rf"\b(?:the )?(?P<day>{_DAY}) after(?: that)?(?=\W*$|,)", lambda m, c: Reading((cal.weekday(c.today, _day_index(m["day"]), False).day or c.today) + timedelta(days=7))),
     (rf"\b{_DAY} after next\b", lambda m, c: cal.weekday_of(c.today, 2, _day_index(m[0]))),
     (r"\bthe day after tomorrow\b|\bday after tomorrow\b|\bovermorrow\b", _offset(2)),
     (r"\b(?:tomorrow|tomorow|tmrw|tmr)(?: (?:morning|afternoon|evening|night))?\b", _offset(1)),
-    (r"\btoday\b|\btonight\b|\bthis (?:morning|afternoon|evening)\b|\bright now\b|(?<=half )now\b|(?<=some )now\b|\bright away\b|\bend of (?:the )?day\b", _offset(0)),
+    (r"\btoday\b|\btonight\b|\bthis (?:morning|afternoon|evening)\b|(?<=half )now\b|(?<=some )now\b|\bright away\b|\b(?:end of (?:the )?day|eod|close of business|cob)\b(?!,? (?:on |by )?(?:the |next |this )?(?:tomorrow|mon|tue|wed|thu|fri|sat|sun))", _offset(0)),
+    (r"\bright now\b", _right_now),
     (r"\b(?:the )?day before yesterday\b", _offset(-2)),
     (r"\byesterday\b|\blast night\b", _offset(-1)),
     (rf"\b(?:in|within|after|give me|need|another|inside)\s+(?:just\s+|another\s+|about\s+|the next\s+|like\s+)?(?P<n>{_N})\s+(?:more\s+)?(?P<unit>days?|weeks?|months?|fortnight)\b(?:'s time|' time| time)?", _later),

@@ -17,8 +17,13 @@ _FORMAL = str.maketrans("壹贰叁肆伍陆柒捌玖拾佰仟", "一二三四五
 _FORMAL_RUN = re.compile(r"[零〇壹贰叁肆伍陆柒捌玖拾佰仟万]{2,}(?=[元块圆整万]|$)")
 
 
+_LETTER_UNIT = re.compile(r"(?<=[\d一二两三四五六七八九])(个?)([kw])(?![a-z0-9])")
+
+
 def informal(text: str) -> str:
-    """Banking numerals (壹仟) as plain ones, character for character; alone some are words or names and stay."""
+    """Banking numerals (壹仟) and letters for units (2k, 1.5w) as plain ones, character for character; alone some are
+    words or names and stay."""
+    text = _LETTER_UNIT.sub(lambda m: m[1] + {"k": "千", "w": "万"}[m[2]], text)
     return _FORMAL_RUN.sub(lambda m: m[0].translate(_FORMAL), text)
 
 

@@ -2,7 +2,7 @@
 
 Whole families of utterances are held out (two tenths to test, one to calibrate); the figures printed are on those.
 That pair is kept in ``unseen/`` beside the model for the benchmark. What ships goes on from there over everything.
-``fresh.jsonl`` and ``fresh2.jsonl`` are measured and never trained on.
+The files of ``corpus.build.UNSEEN`` are measured and never trained on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from sentiment.corpus.build import FOLDER, UNSEEN, Utterance, corpus, load
-from sentiment.encoder import Encoder
 from sentiment.model import DEFAULT_MODEL, PARTS, Calibration, IntentModel
 from sentiment.tokens import Tokenizer
 from sentiment.training import transformer
@@ -46,8 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--final-only", action="store_true", help="keep the model of the split and its calibration")
     parser.add_argument("--first-stage", type=Path, help="keep the first stage's weights here, and start from them")
     parser.add_argument(
-        "--go-on", action="store_true", help="start from the model of the split, not from a first stage"
+        "--go-on",
+        action="store_true",
+        help="start from the model of the split, not from a first stage; older members of the ensemble stay",
     )
+    parser.add_argument("--rate", type=float, default=1.0, help="learning rate, beside the usual one")
     parser.add_argument("--final-epochs", type=int, default=3, help="passes over everything, from the split's weights")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
@@ -61,9 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     ]
     moods = [Example(s.text, s.lang, None, {}, emotion, "") for s, emotion in with_feeling(public)]
     start: dict[str, Any]
+    others: list[transformer.Weights] = []
     if args.go_on:
-        before = Encoder.load(args.out / "unseen" / "encoder.npz")
-        tokenizer, start = before.tokenizer, transformer.imported(before.members[0])
+        tokenizer, before = transformer.members_of(args.out / "unseen" / "encoder.npz")
+        start = transformer.imported(before[0])
+        shipped = args.out / "encoder.npz"
+        if shipped.is_file():
+            others = [w for w in transformer.members_of(shipped)[1][1:] if transformer.silent(w)]
     elif args.first_stage and args.first_stage.is_file():
         pieces, sounds, start = torch.load(args.first_stage, weights_only=True)
         tokenizer = Tokenizer(pieces, sounds)
@@ -79,31 +85,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         first = calibration is None
         network = transformer.second_stage(
             tokenizer,
-            start if first else transformer.imported(Encoder.load(unseen / "encoder.npz").members[0]),
+            start if first else transformer.imported(transformer.members_of(unseen / "encoder.npz")[1][0]),
             rows,
             args.epochs if first else args.final_epochs,
             args.seed,
             stray,
             moods,
-            1.0 if first else _FINAL_RATE,
+            args.rate if first else args.rate * _FINAL_RATE,
         )
         out.mkdir(parents=True, exist_ok=True)
-        transformer.save_encoder(out / "encoder.npz", tokenizer, [network])
+        members = transformer.beside(transformer.exported(network), [] if first else others)
+        transformer.save_encoder(out / "encoder.npz", tokenizer, members)
         linear = train_linear(rows, seed=args.seed)
         save_linear(linear, out / "linear.npz")
-        encoder = transformer.as_encoder(tokenizer, [network])
+        encoder = transformer.as_encoder(tokenizer, members)
         model = IntentModel(encoder, linear, calibration or calibrate(encoder, linear, sides["dev"]))
         model.calibration.save(out / "calibration.json")
         return model
 
     unseen = args.out / "unseen"
-    model = IntentModel.load(unseen) if args.final_only else fit(sides["train"], None, unseen)
-    report: dict[str, object] = {"unseen_families": measure(model, sides["test"])}
-    if args.errors:
-        sys.stderr.write("\n".join(errors(model, sides["test"])) + "\n")
+    split = IntentModel.load(unseen) if args.final_only else fit(sides["train"], None, unseen)
+    report: dict[str, object] = {}
+    model = split
     if not args.no_final:
-        model = fit(utterances, model.calibration, args.out)
+        model = fit(utterances, split.calibration, args.out)
         report["bytes"] = sum((args.out / name).stat().st_size for name in PARTS)
+    report["unseen_families"] = measure(split, sides["test"])
+    if args.errors:
+        sys.stderr.write("\n".join(errors(split, sides["test"])) + "\n")
     for name in UNSEEN:
         fresh = load(FOLDER / f"{name}.jsonl")
         report[name] = measure(model, fresh)

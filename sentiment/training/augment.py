@@ -7,6 +7,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+
+import yaml
 
 from sentiment.context import EXPECTS
 from sentiment.corpus.build import Utterance
@@ -23,24 +26,8 @@ _TAIL = {
     "en": ("okay", "you know", "please", "man", "sir", "ma'am", "right", "thanks", "alright", "hello", "you hear me", "honestly", "sorry"),
 }  # fmt: skip
 _WEAK = frozenset({"affirm", "greeting", "deny", "goodbye"})
-_FEELING = {
-    "zh": {
-        "angry": ("气死我了", "你们太过分了", "真不要脸", "欺人太甚", "别逼我发火", "你们还是人吗", "我受够你们了", "混账东西", "给我听好了", "少废话"),
-        "frustrated": ("烦死了", "说了多少遍了", "真是的", "又来了", "没完没了", "我真服了", "怎么又是这事", "到底要我说几次", "真麻烦", "能不能别折腾了"),
-        "anxious": ("我好担心啊", "急死我了", "我真的害怕", "怎么办啊", "我心里慌得很", "愁得睡不着", "千万别啊", "我好紧张", "吓死我了", "求求你了"),
-        "sad": ("我真的撑不住了", "我好难过", "唉命苦啊", "眼泪都流干了", "我心都碎了", "实在没有指望了", "说着说着就想哭", "日子太难了", "我对不起家里人"),
-        "positive": ("太好了", "真是太感谢了", "谢谢你这么耐心", "辛苦你啦", "哈哈", "您人真好", "那我就放心了", "太贴心了", "真不错", "祝你工作顺利"),
-    },
-    "en": {
-        "angry": ("how dare you", "this makes my blood boil", "you people are unbelievable", "i'm furious", "damn it", "who do you think you are", "this is an outrage", "don't you dare", "what the hell", "you've got some nerve"),
-        "frustrated": ("for the last time", "this is getting old", "i'm so tired of this", "oh not again", "how many times do i have to say it", "give me a break", "this is ridiculous", "ugh", "seriously", "i'm fed up", "for goodness sake", "honestly it's exhausting"),
-        "anxious": ("i'm really worried", "i'm scared", "oh no oh no", "i'm so nervous", "i can't stop worrying", "please i'm frightened", "i'm panicking here", "my hands are shaking", "i'm losing sleep over this", "oh god", "i'm stressed out of my mind"),
-        "sad": ("i'm just so tired of it all", "it breaks my heart", "i've been crying all day", "everything's gone wrong", "i feel so alone", "i'm at my lowest", "i don't know what to do any more", "it's been a terrible year", "i'm ashamed to say it"),
-        "positive": ("thank you so much", "that's really kind of you", "oh lovely", "that's great", "i appreciate it", "you've been so helpful", "no worries at all", "what a relief", "fantastic", "bless you", "glad you called"),
-    },
-}  # fmt: skip
-"""What says a feeling and nothing else: set beside any plain utterance it changes the feeling and not the wish."""
-_COLOURED = 0.15
+_COLOURED = 0.25
+_FEELINGS = Path(__file__).parent.parent / "corpus" / "feelings.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +40,13 @@ class Example:
     shares: dict[str, float]
     emotion: str
     family: str
+
+
+@lru_cache(maxsize=1)
+def feelings() -> dict[str, dict[str, tuple[str, ...]]]:
+    """What says a feeling and nothing else, by language and emotion: see ``corpus/feelings.yaml``."""
+    table = yaml.safe_load(_FEELINGS.read_text(encoding="utf-8"))
+    return {lang: {name: tuple(said.split("|")) for name, said in moods.items()} for lang, moods in table.items()}
 
 
 @lru_cache(maxsize=1)
@@ -138,9 +132,9 @@ def _coloured(utterances: Sequence[Utterance], rng: random.Random) -> list[Examp
     for u in utterances:
         if u.emotion != "neutral" or u.intent in ("voicemail", "abuse", "crisis") or rng.random() > _COLOURED:
             continue
-        emotion = rng.choice(tuple(_FEELING[u.lang]))
+        emotion = rng.choice(tuple(feelings()[u.lang]))
         gap = "" if u.lang == "zh" else " "
-        parts = [u.text, rng.choice(_FEELING[u.lang][emotion])]
+        parts = [u.text, rng.choice(feelings()[u.lang][emotion])]
         rng.shuffle(parts)
         out.append(Example(misheard(gap.join(parts), u.lang, rng), u.lang, u.expects, shares_of(u), emotion, u.family))
     return out

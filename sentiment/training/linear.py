@@ -68,6 +68,9 @@ def _fit(
     rng = np.random.default_rng(seed)
     split = len(INTENTS)
     targets = torch.from_numpy(np.stack([e.target for e in data]))
+    # As in the transformer: rare emotions count more, by the root of their rarity.
+    felt = targets[:, split:].sum(0).clamp(min=1.0)
+    rarity = (len(data) / len(EMOTIONS) / felt) ** 0.5
     for epoch in range(epochs):
         order = rng.permutation(len(data))
         for group in optimizer.param_groups:
@@ -88,7 +91,9 @@ def _fit(
             )
             target = targets[torch.from_numpy(batch)]
             loss = functional.cross_entropy(logits[:, :split], target[:, :split], label_smoothing=0.03)
-            loss = loss + 0.5 * functional.cross_entropy(logits[:, split:], target[:, split:], label_smoothing=0.03)
+            loss = loss + 0.5 * functional.cross_entropy(
+                logits[:, split:], target[:, split:], weight=rarity, label_smoothing=0.03
+            )
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from audio.broken_torchaudio import without_torchaudio_library
 from sentiment.corpus.build import Utterance
-from sentiment.encoder import Encoder, pack
+from sentiment.encoder import Encoder, pack, unpacked
 from sentiment.features import concept_names, model_text
 from sentiment.labels import EMOTIONS, INTENTS
 from sentiment.text import is_han, syllable
@@ -28,6 +28,8 @@ from sentiment.training.public import TASKS, Sentence
 
 log = logging.getLogger(__name__)
 WIDTH, LAYERS, HEADS = 128, 3, 4
+Weights = dict[str, NDArray[np.float32]]
+"""Of one member, under the names of ``sentiment.encoder``."""
 _VOCABULARY_EN = 5000
 _BATCH = 64
 _STRAY = 0.05
@@ -74,8 +76,8 @@ def _network(tokenizer: Tokenizer, seed: int) -> Any:
             super().__init__()
             config = BertConfig(
                 vocab_size=1, hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
-                intermediate_size=4 * WIDTH, hidden_act="gelu_new", max_position_embeddings=MAX_PIECES,
-                hidden_dropout_prob=0.15, attention_probs_dropout_prob=0.1,
+                intermediate_size=4 * WIDTH, hidden_act="gelu_pytorch_tanh", max_position_embeddings=MAX_PIECES,
+                hidden_dropout_prob=0.15, attention_probs_dropout_prob=0.0,
             )  # fmt: skip
             self.bert = BertModel(config, add_pooling_layer=False)
 
@@ -155,13 +157,15 @@ def pretrain(network: Any, tokenizer: Tokenizer, sentences: Sequence[Sentence], 
             network.public[task] = torch.nn.Linear(3 * WIDTH, len(names))
     encoded = [tokenizer.encode(s.text, s.lang) for s in sentences]
     rng = random.Random(seed)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1.0e-3, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1.0e-3, weight_decay=0.01, fused=True)
     schedule = _schedule(optimizer, epochs * (1 + len(encoded) // _BATCH))
     network.train()
     for turn in range(epochs):
         total = 0.0
         batches = _batches(encoded, rng)
-        for batch in batches:
+        for done, batch in enumerate(batches):
+            if done % 200 == 199:
+                log.info("public epoch %d: %d of %d batches, loss %.3f", turn + 1, done + 1, len(batches), total / done)
             pieces, sounds, concepts, asked, lang, mask = _tensors([encoded[i] for i in batch])
             chosen = (torch.rand(pieces.shape) < 0.15) & mask
             chosen[:, 0] = False
@@ -225,6 +229,7 @@ def finetune(
     optimizer = torch.optim.AdamW(
         [{"params": body, "lr": 5e-4 * rate}, {"params": network.head.parameters(), "lr": 1.5e-3 * rate}],
         weight_decay=0.02,
+        fused=True,
     )
     n = len(INTENTS)
     # A family of six fillings of one pattern says less than six sentences: it counts less.
@@ -278,7 +283,7 @@ def finetune(
         log.info("epoch %d loss %.3f", number + 1, total / len(batches))
 
 
-def exported(network: Any) -> dict[str, NDArray[np.float32]]:
+def exported(network: Any) -> Weights:
     """The weights that reading needs, under the names of ``sentiment.encoder``."""
     state = {name: value.detach().numpy().astype(np.float32) for name, value in network.state_dict().items()}
     out = {name: state[f"{name}.weight"] for name in ("piece", "sound", "concept", "asked")}
@@ -291,35 +296,23 @@ def exported(network: Any) -> dict[str, NDArray[np.float32]]:
     return out
 
 
-def as_encoder(tokenizer: Tokenizer, networks: Sequence[Any]) -> Encoder:
-    """An encoder of the networks as they will be after packing to int8."""
-    members = []
-    for network in networks:
-        network.eval()
-        packed = pack(exported(network))
-        members.append(
-            {
-                name: value.astype(np.float32) * packed[f"{name}:scale"].astype(np.float32)
-                if f"{name}:scale" in packed
-                else value.astype(np.float32)
-                for name, value in packed.items()
-                if not name.endswith(":scale")
-            }
-        )
-    return Encoder(tokenizer, members, LAYERS, HEADS)
+def as_encoder(tokenizer: Tokenizer, members: Sequence[Weights]) -> Encoder:
+    """An encoder of the members as they will be after packing to int8."""
+    packed = [{f"m0.{name}": value for name, value in pack(member).items()} for member in members]
+    return Encoder(tokenizer, [unpacked(one, "m0.") for one in packed], LAYERS, HEADS)
 
 
-def save_encoder(path: Path, tokenizer: Tokenizer, networks: Sequence[Any]) -> None:
+def save_encoder(path: Path, tokenizer: Tokenizer, members: Sequence[Weights]) -> None:
     """Write a model file (see ``sentiment.encoder``)."""
     arrays: dict[str, Any] = {
         "pieces": np.array(tokenizer.pieces),
         "sounds": np.array(tokenizer.sounds),
         "concepts": np.array(concept_names()),
         "labels": np.array([*INTENTS, *EMOTIONS]),
-        "shape": np.array([len(networks), LAYERS, HEADS], dtype=np.int32),
+        "shape": np.array([len(members), LAYERS, HEADS], dtype=np.int32),
     }
-    for i, network in enumerate(networks):
-        arrays |= {f"m{i}.{name}": value for name, value in pack(exported(network)).items()}
+    for i, member in enumerate(members):
+        arrays |= {f"m{i}.{name}": value for name, value in pack(member).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, **arrays)
 
@@ -351,7 +344,7 @@ def second_stage(
     return network
 
 
-def imported(weights: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
+def imported(weights: Weights) -> dict[str, Any]:
     """A member of an ``Encoder`` as weights to start from: the reverse of ``exported``."""
     import torch
 
@@ -362,6 +355,36 @@ def imported(weights: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
         )
         for name, value in weights.items()
     }
+
+
+def members_of(path: Path) -> tuple[Tokenizer, list[Weights]]:
+    """The tokenizer and the members of a model file, to go on from. Concepts that the lexicon has gained since have no
+    meaning yet: their rows are zero."""
+    with np.load(path, allow_pickle=False) as data:
+        arrays = {name: data[name] for name in data.files}
+    row = {str(name): i for i, name in enumerate(arrays["concepts"])}
+    members = []
+    for i in range(int(arrays["shape"][0])):
+        weights = unpacked(arrays, f"m{i}.")
+        zero = np.zeros(WIDTH, dtype=np.float32)
+        weights["concept"] = np.stack([weights["concept"][row[n]] if n in row else zero for n in concept_names()])
+        members.append(weights)
+    return Tokenizer([str(p) for p in arrays["pieces"]], [str(s) for s in arrays["sounds"]]), members
+
+
+def silent(weights: Weights) -> bool:
+    """Whether a member says nothing about emotion: an older one that is kept for its intents."""
+    return not weights["head.weight"][2 * len(INTENTS) :].any()
+
+
+def beside(first: Weights, others: Sequence[Weights]) -> list[Weights]:
+    """An ensemble whose emotions are those of ``first`` alone: what it says of them is raised to outlast the mean."""
+    if not others:
+        return [first]
+    first = {name: value.copy() for name, value in first.items()}
+    for name in ("head.weight", "head.bias"):
+        first[name][2 * len(INTENTS) :] *= 1 + len(others)
+    return [first, *others]
 
 
 def own_sentences(utterances: Sequence[Utterance]) -> Iterator[Sentence]:

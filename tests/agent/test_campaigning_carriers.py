@@ -63,6 +63,7 @@ def models(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Models:
 def lender(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """The lender's receiver of webhooks: fails the first time, and keeps what is rightly signed after that."""
     monkeypatch.setenv("CALLGATE_WEBHOOK_SECRET", "a-secret-of-the-lender")
+    monkeypatch.setenv("CALLGATE_WEBHOOK_ALLOW", "127.0.0.1")
     monkeypatch.setattr("campaigns.outbox._PAUSES", (0.1,) * 9)
     monkeypatch.setattr("agent.campaigning_run.DELIVER_EVERY", 0.05)
     got: list[dict[str, Any]] = []
@@ -162,7 +163,7 @@ async def dial_all(run: CampaignRun) -> None:
     provider = run.provider(cast(Any, None))
     dialer = run.dialer(provider)
     dialer.tick = 0.02
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         await dialer.run()
         await provider.drained()
 

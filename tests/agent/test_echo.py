@@ -54,7 +54,7 @@ def judged(own: Floats, heard: Floats) -> tuple[int, int]:
             sent += 160
         if float(np.squeeze(detector.voice_confidence(pcm[end - WINDOW : end].tobytes()))) >= 0.5:
             speech += 1
-            echoes += echo.is_echo(to_float(pcm[max(0, end - RATE) : end]), end / RATE)
+            echoes += echo.judge(to_float(pcm[max(0, end - RATE) : end]), end / RATE) == "echo"
     return speech, echoes
 
 

@@ -10,9 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from agent.events import Expects, Heard, Proposed, SlotValue, Span, Understood, Verdict, Word
+from archive.covering import MASK, stretches
 from archive.database import Database
 from archive.layout import Layout
-from archive.masking import MASK, Secrets, masked_spans
+from archive.masking import Secrets
 from archive.models import Call, CallText, Event, Turn, VerdictRow
 from archive.repository import CallRepository
 from archive.transcript import read_call
@@ -142,7 +143,8 @@ def test_nothing_in_the_archive_tells_the_digits(begin: Begin, database: Databas
         assert [word["text"] for word in turns[1].words] == ["我是", "▇▇", "▇▇"]
         told = [event.payload for event in CallRepository(session).events(archive.call_id, "verification")]
         assert told == [{"turn": turns[0].seq, "verified": False}, {"turn": turns[1].seq, "verified": True}]
-        assert masked_spans(turns) == [(3.0, 3.5), (4.0, 4.5), (5.0, 5.5), (6.0, 6.5), (9.0, 10.0)]
+        covered = [(round(each.start, 3), round(each.end, 3)) for each in stretches(turns)]
+        assert covered == [(2.8, 3.7), (3.8, 4.7), (4.8, 5.7), (5.8, 6.7), (8.8, 10.2)]
         everything = [str(row) for table in (Call, Turn, VerdictRow, Event, CallText) for row in
                       session.execute(sa.select(*sa.inspect(table).local_table.c))]  # fmt: skip
     whole = "".join(everything) + str(read_call(database, home, archive.call_id))

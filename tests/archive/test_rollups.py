@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from archive import rollups
 from archive.dashboards import Dashboards
-from archive.models import Call, Summary, SummaryStale
+from archive.models import Call, Summary, SummaryCell, SummaryDay, SummaryStale
 from archive.queries import CallFilter, CallQueries
 from archive.summaries import EMOTIONS, doc_of
 from archive.writer import CallArchive, NewCall
@@ -109,6 +109,55 @@ def test_the_cells_say_what_the_calls_say(archive: Archive, monkeypatch: pytest.
     rollups.refresh(archive.database)
     assert figures(archive) == changed and stale(archive) == 0
     assert rollups.refresh(archive.database) is False
+
+
+@pytest.mark.parametrize("minutes", [0, 480, -300, 330])
+def test_days_say_what_the_calls_say(archive: Archive, monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
+    """Whichever midnight they are kept from, and whatever is asked: at 330 minutes no days are kept at all."""
+    with archive.database.write() as session:
+        ids = fill(session, 90, 3)
+    with archive.database.read() as session:
+        assert rollups.midnight_moves(session, minutes) is (minutes != 330)
+    while rollups.refresh(archive.database, limit=15, midnight=minutes):
+        assert figures(archive) == of_the_calls(archive, monkeypatch)
+    whole = figures(archive)
+    assert whole == of_the_calls(archive, monkeypatch)
+    with archive.database.read() as session:
+        assert bool(session.scalar(sa.select(sa.func.count()).select_from(SummaryDay))) is (minutes != 330)
+        assert not rollups.midnight_moves(session, minutes)
+    with archive.database.write() as session:
+        fill(session, 2, 4)
+        session.execute(sa.delete(Call).where(Call.id == ids[7]))
+    changed = figures(archive)
+    assert changed == of_the_calls(archive, monkeypatch) and changed != whole, "a day with a stale hour is not used"
+    rollups.refresh(archive.database)
+    assert figures(archive) == changed
+    rollups.refresh(archive.database, midnight=60)  # the clocks change, with nothing stale
+    assert figures(archive) == changed
+    with archive.database.read() as session:
+        hours = session.scalars(sa.select(SummaryDay.hour).distinct()).all()
+    assert hours and {hour % 24 for hour in hours} == {23}
+
+
+def test_charts_by_day_read_days(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    with archive.database.write() as session:
+        fill(session, 30, 5)
+    while rollups.refresh(archive.database, midnight=480):
+        pass
+    read: list[Any] = []
+    kept = rollups._of_cells
+    monkeypatch.setattr(rollups, "_of_cells", lambda *given: read.append(given[1]) or kept(*given))
+    wanted = CallFilter(
+        started_from=START - timedelta(hours=8), started_before=START + timedelta(hours=40), utc_offset_min=480
+    )
+    with archive.database.read() as session:
+        Dashboards(session).over_time("week", wanted)
+        Dashboards(session).by("campaign", wanted)
+        assert set(read) == {SummaryDay}
+        for other in (replace(wanted, utc_offset_min=420), replace(wanted, started_before=START)):
+            read.clear()
+            Dashboards(session).over_time("day", other)
+            assert read == [SummaryCell]
 
 
 def test_a_machines_greeting_is_no_conversation(archive: Archive) -> None:

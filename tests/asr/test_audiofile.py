@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -181,3 +182,12 @@ def test_hours_are_read_in_little_memory(tmp_path: Path) -> None:
             recording.read(0, start, start + 60)
         # The decoded sound is on the disk; mapped pages may count while they are cached: never all of it.
         assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 420
+
+
+def test_decoders_keep_their_remarks_to_themselves(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "noise.mp3").write_bytes(np.random.default_rng(3).bytes(3000))
+    with pytest.raises(AudioFileError, match=r"noise\.mp3: not audio"):
+        open_recording(tmp_path / "noise.mp3")
+    assert capfd.readouterr() == ("", "")
+    os.write(2, b"still there")
+    assert capfd.readouterr().err == "still there"

@@ -149,7 +149,21 @@ def test_a_name_that_cannot_be_fetched_is_told_with_a_hint(monkeypatch: pytest.M
         raise OSError("We couldn't connect to\nthe hub")
 
     monkeypatch.setattr(faster_whisper, "WhisperModel", unreachable)
-    with pytest.raises(ModelError, match="give a folder") as caught:
+    with pytest.raises(ModelError, match=r"hub cannot be reached.*give that FOLDER") as caught:
         load_transcriber("large-v3-turbo")
     assert "large-v3-turbo" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_does_not_exist_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    import faster_whisper
+    import httpx
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    def missing(*_: object, **__: object) -> None:
+        answer = httpx.Response(404, request=httpx.Request("GET", "https://hub.example/api/models/org/none"))
+        raise RepositoryNotFoundError("404 Client Error", response=answer)
+
+    monkeypatch.setattr(faster_whisper, "WhisperModel", missing)
+    with pytest.raises(ModelError, match="'org/none': the model hub has no such model; check the name"):
+        load_transcriber("org/none")

@@ -126,3 +126,13 @@ def test_a_turn_is_held_to_a_higher_standard() -> None:
 def test_bounds_can_be_set() -> None:
     strict = Guards(garbage=math.log(0.95))
     assert doubt("我没钱", "zh", seconds=1, log_probability=SURE, no_speech=0.0, guards=strict) == "unsure"
+
+
+def test_hardly_a_word_in_long_speech_is_not_believed() -> None:
+    def why(text: str, seconds: float) -> str | None:
+        return turn_doubt(Transcription(text, "zh", (), 0.9, 0.0), seconds)
+
+    assert why("来老", 9.0) == "unsure"
+    assert why("来老", 2.0) is None
+    assert why("四零七二", 6.0) is None
+    assert why("我下周三还三千块", 9.0) is None

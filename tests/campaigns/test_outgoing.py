@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -25,10 +26,12 @@ from campaigns.messages import FileMessenger, NotSent, TextDesk, TwilioMessenger
 from campaigns.models import Message, Outgoing, PersonNumber, Record
 from campaigns.outbox import Delivered, Outbox, secret_from, verify
 from campaigns.provider import DialOrder, TextOrder
+from campaigns.receivers import INTERNAL, Allowed
 from campaigns.settling import CallResult, Settling, stop_person
 from compliance_checks import Gate
 
 SECRET = b"0123456789abcdef"
+HERE = Allowed((ip_network("127.0.0.0/8"),))
 FACTS = {
     "product": "消费贷款", "payee": "安信消费金融官方应用", "call_back_number": "400-555-0136", "agent_name": "小安",
 }  # fmt: skip
@@ -81,7 +84,7 @@ async def test_webhooks_are_signed_and_retried_until_taken(database: Database) -
     clock = Clock()
     with web([500, 200, 200]) as (url, got):
         settled(database, clock, url + "/hook")
-        outbox = Outbox(database, SECRET, clock)
+        outbox = Outbox(database, SECRET, clock, allowed=HERE)
         assert await outbox.deliver() == Delivered(delivered=1, failed=1)
         assert await outbox.deliver() == Delivered()
         clock.forward(seconds=5)
@@ -107,14 +110,34 @@ async def test_a_receiver_that_is_gone_is_given_up(sqlite: Database) -> None:
     clock = Clock()
     with web([410]) as (url, got):
         settled(sqlite, clock, url)
-        assert await Outbox(sqlite, SECRET, clock).deliver() == Delivered(dead=2)
+        assert await Outbox(sqlite, SECRET, clock, allowed=HERE).deliver() == Delivered(dead=2)
         assert len(got) == 2
+
+
+async def test_an_internal_receiver_is_not_reached_unless_it_is_allowed(sqlite: Database) -> None:
+    clock = Clock()
+    with web([200, 200]) as (url, got):
+        settled(sqlite, clock, url)
+        assert await Outbox(sqlite, SECRET, clock).deliver() == Delivered(failed=2)
+        with sqlite.read() as session:
+            assert set(session.scalars(sa.select(Outgoing.error))) == {INTERNAL}
+        clock.forward(seconds=5)
+        assert not got
+        assert await Outbox(sqlite, SECRET, clock, allowed=HERE).deliver() == Delivered(delivered=2)
+
+
+async def test_a_redirect_is_not_followed(sqlite: Database) -> None:
+    clock = Clock()
+    with web([302, 302]) as (url, got):
+        settled(sqlite, clock, url)
+        assert await Outbox(sqlite, SECRET, clock, allowed=HERE).deliver() == Delivered(failed=2)
+        assert [path for path, _, _ in got] == ["/", "/"]
 
 
 async def test_nobody_listens_for_a_day(sqlite: Database) -> None:
     clock = Clock()
     settled(sqlite, clock, "http://127.0.0.1:9/")
-    outbox = Outbox(sqlite, SECRET, clock, timeout=0.5)
+    outbox = Outbox(sqlite, SECRET, clock, timeout=0.5, allowed=HERE)
     for _ in range(12):
         await outbox.deliver()
         clock.forward(hours=9)

@@ -71,6 +71,8 @@ def test_a_violation_is_explained(gate: Gate) -> None:
         '{"text": "x", "lang": "zh", "party": "me"}',
         '{"text": "x", "lang": "zh", "party": "borrower", "facts": []}',
         '{"text": "x", "lang": "zh", "party": "borrower", "policy": 1}',
+        '{"text": "x", "lang": "zh", "party": "borrower", "text": "y"}',
+        '{"text": "x", "lang": "zh", "party": "borrower", "facts": {"note": 1, "note": 2}}',
         "[" * 100_000,
     ],
 )

@@ -8,12 +8,17 @@ from pathlib import Path
 import pytest
 
 from agent.events import Lang
+from compliance_checks import scope
 from compliance_checks.checks.identifiers import id_checksum, luhn
+from compliance_checks.english import Vocabulary, word_view
+from compliance_checks.folding import fold
 from compliance_checks.homophones import split_pinyin
-from compliance_checks.normalise import Vocabulary, fold, han_view, without_inserts, word_view
+from compliance_checks.layout import Layout
+from compliance_checks.mandarin import han_view, without_inserts
 from compliance_checks.numbers import chinese_number, digit_strings, english_number
-from compliance_checks.patterns import Layout, Matcher, PatternError
+from compliance_checks.patterns import Matcher
 from compliance_checks.rulebook import Rulebook
+from compliance_checks.terms import PatternError
 
 LEXICON = {"we": ["我们"], "end": ["报警", "起诉"], "all": ["<end>"]}
 
@@ -176,3 +181,16 @@ def test_english_disguises() -> None:
     assert heard("ｐｏｌｉｃｅ") == "police"
     assert heard("We won't, I'm") == "we will not , i am"
     assert heard("third-party on the 15th at 3,500.00") == "third party on the 15th at 3500.00"
+
+
+def test_a_broken_cue_is_named_when_rules_are_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A scope that cannot be read would otherwise come to light in the first call, as refusals of everything."""
+    path = tmp_path / "scope.yaml"
+    path.write_text(scope._FILE.read_text(encoding="utf-8").replace("- 谨防", "- '谨防('", 1), encoding="utf-8")
+    monkeypatch.setattr(scope, "_FILE", path)
+    scope._cues.cache_clear()
+    try:
+        with pytest.raises(PatternError, match=r"^scope\.yaml: cues\.zh\.\w+\.any: no regular expression"):
+            Rulebook()
+    finally:
+        scope._cues.cache_clear()

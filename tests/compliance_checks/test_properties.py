@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from agent.events import CallFacts, Decision, Lang
 from compliance_checks import Gate
 from compliance_checks.corpus import Example, load
+from compliance_checks.english import word_view
+from compliance_checks.folding import fold
 from compliance_checks.gate import MAX_TEXT
-from compliance_checks.normalise import fold, han_view, word_view
+from compliance_checks.mandarin import han_view
 from compliance_checks.rulebook import Rulebook
 
 GATE = Gate.load()

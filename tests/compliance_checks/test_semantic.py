@@ -150,8 +150,8 @@ def test_every_sentence_of_a_long_text_is_judged_by_itself() -> None:
 
 def test_a_violation_is_seen_behind_any_length_of_courtesy() -> None:
     stub = Stub(0.0)
-    gate_with(stub).judge((FINE * 40) + "今晚早点睡。", FACTS)
-    assert "今晚早点睡" in stub.seen
+    gate_with(stub).judge((FINE * 40) + "今晚记得早点回家睡。", FACTS)
+    assert "今晚记得早点回家睡" in stub.seen
 
 
 def test_windows_of_unbroken_text_overlap() -> None:

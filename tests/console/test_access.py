@@ -75,7 +75,9 @@ def test_a_stranger_gets_nothing(app: FastAPI) -> None:
 
 def test_roles_hold_only_what_is_written() -> None:
     assert not allowed("root", "calls.read")
-    assert not any("calls.listen" in GRANTS[role] for role in ("operator", "auditor", "admin"))
+    assert not any("calls.listen" in GRANTS[role] for role in ("operator", "admin"))
+    assert not any("personal.read" in GRANTS[role] for role in ("operator", "auditor", "admin"))
+    assert [role for role in ROLES if "secrets.hear" in GRANTS[role]] == ["compliance"]
 
 
 def test_a_wrong_password_and_a_wrong_name_look_the_same(app: FastAPI, sign_in: SignIn) -> None:

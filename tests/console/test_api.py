@@ -102,7 +102,7 @@ def test_names_and_numbers_are_covered_for_who_need_not_know(api: Api, context: 
     covered = auditor.get(f"{V1}/calls/{call.call_id}")
     said = auditor.get(f"{V1}/calls/{call.call_id}/comments").text
     assert covered.json()["hidden"] and "▇" in covered.text
-    for secret in (name, "0013", "13800138000"):
+    for secret in (name, "138 0013", "13800138000"):
         assert secret not in covered.text and secret not in said
 
 
@@ -123,7 +123,7 @@ def test_the_recording_comes_by_range_to_who_may_listen(api: Api, a_call: ACall,
     part = client.get(f"{V1}/calls/{call}/recording", headers={"range": "bytes=44-143"})
     assert whole.headers["content-type"] == "audio/wav" and part.status_code == 206
     assert part.content == whole.content[44:144]
-    assert api("auditor").get(f"{V1}/calls/{call}/recording").status_code == 403
+    assert api("operator").get(f"{V1}/calls/{call}/recording").status_code == 403
     assert client.get(f"{V1}/calls/no-such-call/recording").status_code == 404
     with context.database.read() as session:
         assert {e.actor for e in AuditLog(session).entries(subject=call, kinds=["recording.read"])} == {

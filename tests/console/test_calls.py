@@ -115,7 +115,7 @@ def test_the_recording_plays_by_range_and_every_play_is_audited(
     with context.database.read() as session:
         read = [e for e in AuditLog(session).entries(subject=call) if e.kind == "recording.read"]
     assert len(read) >= 3 and {e.actor for e in read} == {"reviewer"}
-    assert sign_in("auditor").get(f"/calls/{call}/recording.wav").status_code == 403
+    assert sign_in("admin").get(f"/calls/{call}/recording.wav").status_code == 403
 
 
 def test_the_waveform_has_two_lanes(sign_in: SignIn, a_call: ACall) -> None:
@@ -171,3 +171,15 @@ def test_agreement() -> None:
     # Worked example: 20 yes-yes, 5 yes-no, 10 no-yes, 15 no-no.
     pairs = [("y", "y")] * 20 + [("y", "n")] * 5 + [("n", "y")] * 10 + [("n", "n")] * 15
     assert kappa(pairs) == pytest.approx(0.4)
+
+
+def test_what_a_dashboards_number_asks_for_is_shown_and_can_be_taken_back(sign_in: SignIn, a_call: ACall) -> None:
+    a_call()
+    client = sign_in("reviewer")
+    page = client.get("/queue?review=all&emotion=anxious&hour=10&conversation=1&promise=kept").text
+    for shown in ("Emotion: Anxious", "Hour: 10:00", "A person spoke: Yes", "Promise: kept"):
+        assert shown in page, shown
+    assert 'type="hidden" name="emotion" value="anxious"' in page, "the form keeps it"
+    assert 'href="/queue?review=all&amp;hour=10&amp;conversation=1&amp;promise=kept"' in page
+    assert "×" not in client.get("/queue").text
+    assert client.get("/queue?hour=%3Cscript%3E").status_code == 422

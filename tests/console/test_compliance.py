@@ -75,7 +75,7 @@ def test_it_takes_two_different_people_of_two_roles(
     again = first.post("/compliance/script/approve", data=form)
     assert again.status_code == 422 and "needs a second person" in again.text
     assert "another person" in first.get(f"/compliance/script?file={NAME}").text
-    assert "waits for one more person" in first.get("/compliance").text
+    assert "waits for a person of another role" in first.get("/compliance").text
     colleague = second_person(app, context, "carl", "compliance")
     assert "must come from another role" in colleague.get(f"/compliance/script?file={NAME}").text
     refused = colleague.post("/compliance/script/approve", data=form)
@@ -118,11 +118,13 @@ def test_an_approval_is_withdrawn_by_one(app: FastAPI, sign_in: SignIn, context:
     load_script(folder / "zh" / "v1.yaml")
 
 
-def test_two_approvals_of_one_role_are_shown_as_such(sign_in: SignIn, folder: Path) -> None:
+def test_two_approvals_of_one_role_are_not_enough(sign_in: SignIn, folder: Path) -> None:
     path = folder / "zh" / "v1.yaml"
     path.write_text(path.read_text("utf-8").replace("role: legal", "role: Compliance"), "utf-8")
     page = sign_in("auditor").get("/compliance/script?file=zh/v1.yaml").text
-    assert "by one role only" in page and "A person of another role should approve too" in page
+    assert "waits for a person of another role" in page and "A person of another role must approve too" in page
+    with pytest.raises(ValueError, match="2 different roles"):
+        load_script(path)
 
 
 def test_what_was_not_read_is_not_approved(sign_in: SignIn, folder: Path) -> None:

@@ -25,6 +25,7 @@ from archive.flagging import SEVERITIES
 from archive.models import Review, Status, Who
 from campaigns.models import AttemptState, CampaignState, ContactState, DebtState, MessageState
 from campaigns.outcomes import EFFECTS
+from campaigns.receivers import INTERNAL
 from compliance_checks.contact.facts import CONSENTS, Channel, ContactKind
 from compliance_checks.contact.wording import TEXT
 from compliance_checks.explain import CATEGORIES
@@ -34,6 +35,7 @@ from console import i18n, panels
 from console.alerts import GROUPS
 from console.i18n import LANGS, messages, translator
 from console.pages.audit import KINDS
+from console.pages.queue import FURTHER
 from console.permissions import ROLES, Permission
 from console.scorecard import CHOICES
 from console.webhooks import DISABLED, TEST
@@ -158,8 +160,8 @@ WAITING = {
 
 
 DELIVERY = {
-    "ConnectError", "ConnectTimeout", "ReadTimeout", "WriteTimeout", "ReadError", "WriteError", "RemoteProtocolError",
-    "PoolTimeout", "status %(status)s",
+    INTERNAL, "ConnectError", "ConnectTimeout", "ReadTimeout", "WriteTimeout", "ReadError", "WriteError",
+    "RemoteProtocolError", "PoolTimeout", "status %(status)s",
 }  # fmt: skip
 """Why a piece of news was not taken, as the outbox writes it down: what httpx calls it, or the receiver's status."""
 
@@ -193,6 +195,8 @@ def keys() -> set[str]:
         "decision: ": get_args(Decision),
         "answer: ": {choice for kind, choices in CHOICES.items() if kind != "scale" for choice in choices},
         "found: ": ("chain", "call", "recording"),
+        "filter: ": FURTHER,
+        "promise: ": ("kept", "broken", "open"),
         "may: ": set(get_args(Permission)) - {"account"},
         "campaign: ": get_args(CampaignState),
         "queue: ": get_args(ContactState),
@@ -221,7 +225,7 @@ def keys() -> set[str]:
     return found
 
 
-REFUSALS = ("SoftphoneRefused", "OfferRefused", "CaseError")
+REFUSALS = ("SoftphoneRefused", "OfferRefused", "CaseError", "UnapprovedScriptError")
 
 
 @cache
@@ -232,6 +236,7 @@ def told_elsewhere() -> set[str]:
     own = (
         package(archive) / "verify.py", package(archive) / "digest.py", package(agent) / "live_hub.py",
         package(agent) / "softphone.py", package(agent) / "telephony" / "browser.py", package(agent) / "case.py",
+        package(scripts) / "approvals.py",
     )  # fmt: skip
     for path in (*own, *importing.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -244,7 +249,13 @@ def told_elsewhere() -> set[str]:
                 either = node.value
                 words = [either.body, either.orelse] if isinstance(either, ast.IfExp) else [either]
             texts = (text for text in map(_literal, words) if text is not None and " " in text.strip())
-            found |= {text for text in texts if not text.startswith("case file %(1)s: ")}  # of the command line
+            found |= {
+                text
+                for text in texts
+                if not text.startswith(
+                    ("case file %(1)s: ", "%(1)s: not approved", "%(1)s: changed after", "%(1)s: approval")
+                )
+            }  # of the command line
     return found
 
 

@@ -21,6 +21,7 @@ from console.softphone import SoftphoneRefused
 
 SignIn = Callable[..., httpx.Client]
 SDP = {"content-type": "application/sdp"}
+ICE = [{"urls": ["turn:relay.example:3478"], "username": "1:c-1", "credential": "secret"}]
 WANTED = {"lang": "zh", "script": "reminder", "case": {"borrower_name": "张明"}}
 CASE: dict[str, Any] = {
     "borrower_name": "张明", "id_last4": "4072", "lender": "安信", "product": "贷款", "amount_due": "3500.00",
@@ -46,9 +47,6 @@ class FakePhone:
     def missing(self) -> str | None:
         return self.lacking
 
-    def stun_servers(self) -> Sequence[str]:
-        return ("stun:stun.example:3478",)
-
     def scripts(self) -> Mapping[str, Sequence[Mapping[str, str]]]:
         return {lang: [{"id": "reminder", "title": f"<{lang}> reminder"}] for lang in ("zh", "en")}
 
@@ -57,7 +55,7 @@ class FakePhone:
 
     async def prepare(self, person: str, lang: str, script: str, case: Mapping[str, Any]) -> Mapping[str, Any]:
         self._take("prepare", person, lang, script, dict(case))
-        return {"ticket": "t-1", "call_id": "c-1", "as_if": None, "rule": None}
+        return {"ticket": "t-1", "call_id": "c-1", "as_if": None, "rule": None, "ice_servers": ICE}
 
     async def answer(self, person: str, ticket: str, offer: str) -> tuple[str, str]:
         self._take("answer", person, ticket, offer)
@@ -105,7 +103,7 @@ def test_who_may_call(phone: FakePhone, app: FastAPI, sign_in: SignIn) -> None:
 def test_a_call_is_prepared_answered_and_put_down(phone: FakePhone, sign_in: SignIn) -> None:
     client = sign_in("supervisor")
     ready = client.post("/softphone/calls", json=WANTED)
-    assert ready.json() == {"ticket": "t-1", "call_id": "c-1", "as_if": None, "rule": None}
+    assert ready.json() == {"ticket": "t-1", "call_id": "c-1", "as_if": None, "rule": None, "ice_servers": ICE}
     answer = client.post("/softphone/calls/t-1/offer", content="v=0\r\no=x", headers=SDP)
     assert answer.headers["content-type"].startswith("application/sdp") and answer.text == "v=0\r\n"
     assert answer.headers["location"] == "/softphone/calls/c-1"
@@ -201,7 +199,8 @@ def test_the_page_shows_the_case_and_runs_no_inline_script(phone: FakePhone, sig
     shown = client.get("/softphone?call_lang=en")
     assert "Alex &#34;A&#34; Morgan" in shown.text and "&lt;en&gt; reminder" in shown.text
     assert "<script>" not in shown.text and " onclick=" not in shown.text
-    assert 'data-stun="stun:stun.example:3478"' in shown.text
+    assert "turn:" not in shown.text and "secret" not in shown.text, "a relay's password comes with a call alone"
+    assert 'id="no-human"' in shown.text and "data-no-human=" in shown.text
     policy = shown.headers["content-security-policy"]
     assert "script-src 'self';" in policy and "unsafe" not in policy
     assert "microphone" not in shown.headers["permissions-policy"], "the page may ask for the microphone"

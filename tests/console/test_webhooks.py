@@ -23,6 +23,7 @@ from campaigns.config import read_config
 from campaigns.models import Campaign, Outgoing
 from campaigns.outbox import SECRET_VARIABLE, Outbox, verify
 from campaigns.planning import set_up
+from campaigns.receivers import ALLOW_VARIABLE
 from campaigns.store import attach
 from console.context import Context
 from console.people import People
@@ -73,6 +74,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def campaign(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     monkeypatch.setenv(SECRET_VARIABLE, SECRET)
+    monkeypatch.setenv(ALLOW_VARIABLE, "127.0.0.1")
     config = read_config({"name": "november", "caller_ids": {"default": "+861055550100"}})
     set_up(attach(database), config, datetime.now(UTC), start=False)
     return database
@@ -173,6 +175,28 @@ def test_what_cannot_be_done_is_told(sign_in: SignIn, campaign: Database, monkey
     monkeypatch.delenv(SECRET_VARIABLE)
     assert f"no {SECRET_VARIABLE}" in client.get("/operations/webhooks").text
     assert client.post("/operations/webhooks/test", data={"campaign": "november"}).status_code == 422
+
+
+def test_an_internal_address_is_not_reached(
+    sign_in: SignIn, campaign: Database, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = sign_in("operator")
+    monkeypatch.delenv(ALLOW_VARIABLE)
+    for url in (receiver.url, "http://169.254.169.254/latest/meta-data", "http://[::1]:5432/", "http://localhost/",
+                "http://[::ffff:10.0.0.1]/"):  # fmt: skip
+        sent = {"campaign": "november", "url": url, "event": "promise"}
+        answer = client.post("/operations/webhooks", data=sent)
+        assert answer.status_code == 422 and "is an internal one" in answer.text, url
+    # A name is judged when it is resolved.
+    client.post("/operations/webhooks", data=sent | {"url": "http://lender.example:1/hook"})
+
+    async def rebound(host: str, port: int) -> list[str]:
+        return ["93.184.216.34", "127.0.0.1"]
+
+    monkeypatch.setattr("campaigns.receivers._resolve", rebound)
+    tested = client.post("/operations/webhooks/test", data={"campaign": "november"}).text
+    assert "did not take the test: the host is at an internal address" in tested
+    assert receiver.taken == []
 
 
 def test_readers_see_no_secret_and_change_nothing(sign_in: SignIn, campaign: Database, receiver: Receiver) -> None:

@@ -47,13 +47,19 @@ def test_check(path: Path, tmp_path: Path) -> None:
         assert result.exit_code == 2 and len(result.stderr.splitlines()) == 1
 
 
-def test_approve_takes_two_people(path: Path) -> None:
+def test_approve_takes_two_people_of_two_roles(path: Path) -> None:
     changed(path)
     later = (datetime.now(UTC) + timedelta(days=60)).date().isoformat()
     first = runner.invoke(app, ["approve", str(path), "--who", "a@example.org", "--role", "compliance"])
-    assert first.exit_code == 0 and "waits for another person" in first.stdout
+    assert first.exit_code == 0 and "waits for a person of another role" in first.stdout
     again = runner.invoke(app, ["approve", str(path), "--who", "A@example.org", "--role", "legal", "--json"])
-    assert not json.loads(again.stdout)["script"]["usable"]
+    assert not json.loads(again.stdout)["script"]["usable"], "one person in two roles is one person"
+    before = path.read_bytes()
+    colleague = runner.invoke(app, ["approve", str(path), "--who", "c@example.org", "--role", "Legal "])
+    assert colleague.exit_code == 2 and "a person of another role" in colleague.stderr
+    assert path.read_bytes() == before, "a desk does not approve its own work"
+    compliance = runner.invoke(app, ["approve", str(path), "--who", "a@example.org", "--role", "compliance"])
+    assert compliance.exit_code == 0, "an approval is renewed, in another role too"
     second = runner.invoke(app, ["approve", str(path), "--who", "b@example.org", "--role", "legal", "--expires", later])
     assert second.exit_code == 0 and load_script(path, "en")
 

@@ -83,6 +83,24 @@ def test_the_same_person_twice_is_one_person(tmp_path: Path) -> None:
     assert "has 1" in broken(tmp_path, twice)
 
 
+def test_two_people_of_one_role_are_not_enough(tmp_path: Path) -> None:
+    def one_desk(raw: dict[str, Any]) -> None:
+        raw["approvals"][1]["role"] = f" {raw['approvals'][0]['role'].upper()}"
+
+    assert "needs 2 different roles, has compliance alone" in broken(tmp_path, one_desk)
+
+
+def test_the_two_must_differ_in_person_and_in_role(tmp_path: Path) -> None:
+    """One person in two roles, and a colleague of one of the roles: one pair differs in both."""
+    raw = copy.deepcopy(RAW)
+    first = raw["approvals"][0]
+    raw["approvals"] = [first, {**first, "role": "legal"}]
+    with pytest.raises(UnapprovedScriptError, match="has 1"):
+        load_script(write(tmp_path, raw), "en", NOW)
+    raw["approvals"].append({**first, "who": "second@example.org"})
+    assert load_script(write(tmp_path, raw), "en", NOW)
+
+
 def test_expired(tmp_path: Path) -> None:
     path = write(tmp_path, copy.deepcopy(RAW))
     assert load_script(path, "en", datetime(2028, 11, 20, tzinfo=UTC))
@@ -114,13 +132,11 @@ def test_approving_keeps_the_content_and_drops_stale_approvals(tmp_path: Path) -
     path = tmp_path / "script.yaml"
     text = BOTH[1].read_text(encoding="utf-8").replace("Thank you for your time. Goodbye.", "Thank you. Goodbye.")
     path.write_text(text, encoding="utf-8")
-    for who in ("a@example.org", "b@example.org"):
+    for who, role in (("a@example.org", "legal"), ("b@example.org", "compliance")):
         with pytest.raises(UnapprovedScriptError):
             load_script(path, "en", NOW)
         digest = parse(path).content_hash
-        add_approval(
-            path, Approval(who=who, role="legal", at=NOW, expires=NOW + timedelta(days=30), content_hash=digest)
-        )
+        add_approval(path, Approval(who=who, role=role, at=NOW, expires=NOW + timedelta(days=30), content_hash=digest))
     script = load_script(path, "en", NOW)
     assert [approval.who for approval in script.approvals] == ["a@example.org", "b@example.org"]
     assert (

@@ -9,6 +9,9 @@ from sentiment.rules import PRIORITY, fired
 from sentiment.understand import SAFETY, Understander
 
 PAIRS = [
+    ("crisis", "en", "i've saved enough tablets and then it's over", "i saved up for my dog's tablets money and all"),
+    ("legal_representation", "en", "my lawyer will call you", "my friend who's a lawyer moved away"),
+    ("deceased_or_incapacitated", "en", "my dad passed in may", "i've been passed round four people"),
     ("crisis", "en", "i swallowed a whole bottle of tablets", "i took my tablets this morning and i feel fine"),
     ("crisis", "en", "i've been saving up my tablets for tonight", "we had pills for the cat"),
     ("crisis", "en", "i'm up on the roof and i'm looking down", "i'm up on the roof fixing the gutter"),
@@ -94,3 +97,33 @@ def test_the_whole_reader_on_near_neighbours(reader: Understander, text: str, la
     got = reader.understand(text, lang)
     assert got.intent == intent
     assert "crisis" not in dict(got.intents)
+
+
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [
+        ("有种去法院告我", "zh"),
+        ("有本事你们去起诉啊", "zh"),
+        ("你去告啊", "zh"),
+        ("take me to court then", "en"),
+        ("go ahead and sue me", "en"),
+    ],
+)
+def test_a_dare_to_sue_refuses_and_nobody_is_represented(text: str, lang: str) -> None:
+    names = {name for name, _ in Understander.load().understand(text, lang).intents}
+    assert "refuse_to_pay" in names
+    assert "legal_representation" not in names
+
+
+@pytest.mark.parametrize(("text", "lang"), [("你们会去法院告我吗", "zh"), ("will you take me to court", "en")])
+def test_a_question_about_a_lawsuit_is_no_dare(text: str, lang: str) -> None:
+    assert Understander.load().understand(text, lang).intent == "ask_details"
+
+
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [("我表妹在电视台上班", "zh"), ("法院门口那家面馆挺好吃", "zh"), ("my cousin works at a tv station", "en")],
+)
+def test_a_place_of_work_is_no_threat(text: str, lang: str) -> None:
+    names = {name for name, _ in Understander.load().understand(text, lang).intents}
+    assert names.isdisjoint({"complain", "crisis", "legal_representation", "abuse"})

@@ -302,3 +302,24 @@ def test_two_instalments_are_no_single_promise() -> None:
     slots = read("five hundred on the 5th and six hundred on the 15th", "en")
     assert (slots["date"].value, slots["amount"].value) == (None, None)
     assert slots["amount"].candidates == ("500", "600")
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "date_", "amount"),
+    [
+        ("can't talk right now i'm driving", "en", None, None),
+        ("i'll pay it right now", "en", "2026-11-23", None),
+        ("right now", "en", "2026-11-23", None),
+        ("能不能先还一千剩下的下个月十号", "zh", None, "1000"),
+        ("two hundred now and the rest next month", "en", None, "200"),
+        ("明天还一千剩下的月底还", "zh", "2026-11-24", "1000"),
+        ("everything is falling apart", "en", None, None),
+        ("先还一般吧", "zh", None, "1750"),
+        ("我一般月底还", "zh", "2026-11-30", None),
+    ],
+)
+def test_a_date_belongs_to_what_it_was_said_of(text: str, lang: str, date_: str | None, amount: str | None) -> None:
+    context = SlotContext(date(2026, 11, 23), expects="date_amount", amount_due=Decimal(3500))
+    found = extract(text, lang, context)
+    assert (found["date"].value if "date" in found else None) == date_
+    assert (found["amount"].value if "amount" in found else None) == amount

@@ -29,6 +29,7 @@ from sentiment.understand import SAFETY, Request, Understander, Understanding
 MONDAY = date(2026, 11, 23)
 FLOORS = {
     "fresh": {"macro_f1": 0.78, "safety_recall": 0.85, "safety_precision": 0.78, "emotion_macro_f1": 0.5},
+    "fresh3": {"macro_f1": 0.72, "safety_recall": 0.82, "safety_precision": 0.58, "emotion_macro_f1": 0.7},
     "fresh2": {"macro_f1": 0.85, "safety_recall": 0.93, "safety_precision": 0.83, "emotion_macro_f1": 0.5},
 }
 
@@ -213,8 +214,9 @@ def test_corpus_is_what_its_patterns_say() -> None:
     for name, lang in PATTERNS.items():
         rows = parse((FOLDER / f"{name}.txt").read_text(encoding="utf-8"), lang)
         assert rows == load(FOLDER / f"{name}.jsonl")
-        assert len(rows) >= 1200
-        assert {u.intent for u in rows} == set(INTENTS)
+        felt = name.startswith("felt")
+        assert len(rows) >= (400 if felt else 1200)
+        assert {u.intent for u in rows} == set(INTENTS) - ({"voicemail"} if felt else set())
         assert {u.emotion for u in rows} == set(EMOTIONS)
         assert not any(set("()|{}") & set(u.text) for u in rows)
 
@@ -347,7 +349,7 @@ def test_without_the_voice_nothing_of_the_sound_is_left(reader: Understander) ->
 def test_a_feeling_beside_a_wish_changes_the_feeling_not_the_wish(lang: str) -> None:
     rows = [u for u in corpus() if u.lang == lang and u.emotion == "neutral" and u.intent == "promise_to_pay"][:200]
     joined = augment._coloured(rows, random.Random(3))
-    assert 10 < len(joined) < 60
+    assert 10 < len(joined) < 90
     assert all(max(e.shares, key=lambda k: e.shares[k]) == "promise_to_pay" for e in joined)
     assert {e.emotion for e in joined} <= set(EMOTIONS) - {"neutral"}
 

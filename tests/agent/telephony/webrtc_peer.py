@@ -53,8 +53,8 @@ class Microphone(AudioStreamTrack):
 class Peer:
     """``heard`` is what arrived, 8 kHz; ``told`` the messages of the data channel."""
 
-    def __init__(self) -> None:
-        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    def __init__(self, configuration: RTCConfiguration | None = None) -> None:
+        self.connection = RTCPeerConnection(configuration or RTCConfiguration(iceServers=[]))
         self.microphone = Microphone()
         self.told: list[dict[str, Any]] = []
         self._heard: list[np.ndarray[Any, np.dtype[np.int16]]] = []
