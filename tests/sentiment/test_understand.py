@@ -363,3 +363,22 @@ def test_plain_denials_are_neutral_and_reproaches_are_not() -> None:
 @pytest.mark.parametrize("name", ["heather", "ingrid lee", "athena", "myra", "andrew"])
 def test_a_name_that_begins_like_another_word_is_a_name(reader: Understander, name: str) -> None:
     assert reader.understand(f"this is {name}", "en", expects="identity").intent == "confirm_identity"
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "expects", "intent"),
+    [
+        ("the whole thing", "en", "amount", "promise_to_pay"),
+        ("everything", "en", "date_amount", "promise_to_pay"),
+        ("i can't pay everything", "en", "amount", "hardship"),
+        ("does he owe you money?", "en", "yes_no", "ask_details"),
+        ("他欠你们钱啦", "zh", "yes_no", "ask_details"),
+        ("i don't owe you money", "en", "yes_no", "dispute_debt"),
+        ("我没欠钱", "zh", "yes_no", "dispute_debt"),
+    ],
+)
+def test_an_answer_is_read_against_the_question(
+    reader: Understander, text: str, lang: str, expects: str, intent: str
+) -> None:
+    read = reader.understand(text, lang, today=MONDAY, expects=expects, amount_due=Decimal(350))
+    assert read.intents[0][0] == intent
