@@ -49,6 +49,17 @@ _PLACES_AFTER = frozenset("里边面")
 Hits = dict[int, list[tuple[int, int]]]
 
 
+_NUMERALS = frozenset("零〇一二三四五六七八九十百千万亿两点")
+_COUNTED = _NUMERALS | frozenset("元块圆角分整半钟多余来期年月日号天个笔次折")
+
+
+def _inside_number(text: str, start: int, end: int) -> bool:
+    """Whether a term that is all numerals (二百五, 十三点) is part of an amount or a time: 三千二百五十元, 十三点半."""
+    if not _NUMERALS.issuperset(text[start:end]):
+        return False
+    return (start > 0 and text[start - 1] in _NUMERALS) or (end < len(text) and text[end] in _COUNTED)
+
+
 def _inside_latin(text: str, start: int, end: int) -> bool:
     """True if a Latin term in Chinese text is only a part of a longer Latin word: sb inside usb."""
     return ("a" <= text[start - 1 : start] <= "z") or ("a" <= text[end : end + 1] <= "z" and text[end - 1].isascii())
@@ -177,7 +188,7 @@ class Terms:
                             end += 1
                     elif end < len(text) and text[end].isalnum() and end not in view.loose:
                         continue
-                elif text[start] < "{" and _inside_latin(text, start, end):
+                elif (text[start] < "{" and _inside_latin(text, start, end)) or _inside_number(text, start, end):
                     continue
                 if names and chance(names, *view.origin(start, end), heard=False):
                     continue

@@ -35,7 +35,14 @@ _WORDS = (
     "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
     "|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million"
 )
+_ORDINALS = (
+    "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|fourteenth"
+    "|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|twentieth|thirtieth"
+)
+_MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
+_EN_DATE: Final = re.compile(rf"\b(?:{_MONTHS}) (?:the )?(?:(?:twenty|thirty)[ -])?(?:{_ORDINALS})\b")
 _EN_NUMBER: Final = re.compile(rf"\b(?:{_WORDS})(?:[ -](?:and )?(?:{_WORDS}))+\b")
+_EN_MONEY: Final = re.compile(rf"\b(?:0|{_WORDS}) dollars? and (?:0|{_WORDS}) cents?\b")
 
 
 def plain(sentence: Sentence, case: Mapping[str, Any]) -> str:
@@ -57,7 +64,9 @@ def mask(text: str, lang: Lang, case: Mapping[str, Any]) -> str:
             if len(written) > 1:
                 text = text.replace(written, place)
     text = _DIGITS.sub("0", text)
-    return _ZH_NUMBER.sub("0", text) if lang == "zh" else _EN_NUMBER.sub("0", text)
+    if lang == "zh":
+        return _ZH_NUMBER.sub("0", text)
+    return _EN_MONEY.sub("0 dollars", _EN_NUMBER.sub("0", _EN_DATE.sub("0", text)))
 
 
 def windows(text: str, lang: Lang) -> tuple[str, ...]:

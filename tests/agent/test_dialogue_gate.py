@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import get_args
 
 import pytest
@@ -87,3 +89,38 @@ def test_every_line_in_every_state_passes_the_gate(lang: Lang, gate: Gate) -> No
         state = replace(start, party=who, purposes_done=DISCLOSED, callback_date="2026-12-01", callback_time="15:00")
         judge(state, [dialogue.propose(state, line_id)])
     assert failures == []
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_every_line_passes_whatever_the_figures_are(lang: Lang, gate: Gate) -> None:
+    """Figures make words: 三千二百五十八 holds an insult, and no borrower owes less for it."""
+    script = load_script("days_1_15_reminder", lang, NOW)
+    rng = random.Random(4)
+    amounts = [Decimal(n) for n in (250, 1250, 3250, 12_500, 13_258, 1_314, 1_413, 7_438, 4_444)]
+    amounts += [Decimal(rng.randint(60, 99_999)) for _ in range(20)]
+    amounts += [Decimal(rng.randint(6_000, 9_999_999)) / 100 for _ in range(20)]
+    refused = []
+    for amount in amounts:
+        late = rng.randint(1, 15)
+        today = date(2026, rng.randint(1, 12), rng.randint(1, 28))
+        case = replace(
+            demo_case(lang, today),
+            amount_due=amount.quantize(Decimal("0.01")),
+            min_payment=None,
+            days_past_due=late,
+            due_date=today - timedelta(days=late),
+        )
+        dialogue = Dialogue(script, case, today)
+        state = replace(
+            dialogue.start()[0],
+            party="borrower",
+            purposes_done=DISCLOSED,
+            promise_date=(today + timedelta(days=rng.randint(0, 30))).isoformat(),
+            promise_amount=str(case.amount_due),
+        )
+        for line_id, line in script.content.lines.items():
+            if line.slots() & {"amount_due", "promise_amount", "due_date", "days_past_due", "promise_date"}:
+                proposed = dialogue.propose(state, line_id)
+                if gate.approve(proposed, state.facts(case), script)[1] is None:
+                    refused.append(proposed.text)
+    assert refused == []
