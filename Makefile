@@ -24,7 +24,7 @@ demo: $(READY) ## one whole call in Mandarin and one in English, live in the ter
 	@$(BIN)/callgate demo --lang zh
 	@$(BIN)/callgate demo --lang en
 
-demo-campaign: $(READY) ## a campaign of 200 simulated borrowers, eight at a time, over real sockets (about half an hour)
+demo-campaign: $(READY) ## a campaign of 200 simulated borrowers, eight at a time, over real sockets (about twenty minutes)
 	@$(BIN)/callgate campaign demo --borrowers 200 --parallel 8
 
 test: $(READY) ## the default tests, under ten minutes on two cores
