@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo demo-campaign test test-slow lint bench train clean
+.PHONY: help demo demo-campaign test test-slow lint bench clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,10 +47,6 @@ lint: $(READY) ## ruff, mypy strict, import-linter
 
 bench: $(READY) ## the figures, each beside a named peer
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
-
-train: $(READY) ## train the embedded models anew (hours on a CPU)
-	@$(BIN)/python -m sentiment.training
-	@$(BIN)/python -m asr.training.train
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

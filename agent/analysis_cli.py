@@ -14,6 +14,7 @@ from agent.analysis_archive import archive_call
 from agent.analysis_document import document
 from agent.errors import ConfigurationError
 from agent.events import Party
+from agent.models import load_gate, load_understander
 from agent.settings import load_settings
 from archive.database import Database, open_database
 from archive.errors import ArchiveError
@@ -24,7 +25,6 @@ from asr.cli import LANGS, load_transcription, progress_bar
 from asr.transcriber import Lang, ModelError
 from compliance_checks.gate import Gate
 from compliance_checks.policy import PolicyError
-from sentiment.errors import ModelError as UnderstandingModelError
 from sentiment.understand import Understander
 
 _CHANNELS = {"left": 0, "right": 1, "auto": None}
@@ -125,12 +125,12 @@ def _prepare(request: Request) -> _Desk:
     home = request.home or settings.home
     try:
         transcription = load_transcription(request.model, request.diarization, cpu_threads=settings.whisper_threads)
-        understander = Understander.load(settings.understanding_model)
-        gate = Gate.load(settings.packs)
+        understander = load_understander(settings)
+        gate = load_gate(settings)
         for lang in LANGS.values():
             if lang is not None:
                 gate.policies.resolve(request.policy, lang)
-    except (ModelError, UnderstandingModelError, PolicyError) as e:
+    except (ModelError, PolicyError) as e:
         raise ConfigurationError(str(e)) from e
     known = Assumptions(
         None if request.party == "auto" else cast(Party, request.party),

@@ -31,6 +31,7 @@ def seed(
     Doing it again with the same seed adds none of them twice.
     """
     from agent.errors import CallgateError
+    from agent.models import load_gate, load_understander
     from agent.seeding import Simulator
     from agent.seeding_archive import fill
     from agent.settings import load_settings
@@ -38,9 +39,7 @@ def seed(
     from archive.errors import ArchiveError
     from archive.layout import Layout, private_folder
     from archive.store import Store
-    from compliance_checks.gate import Gate
     from scripts.errors import ScriptError
-    from sentiment.understand import Understander
 
     try:
         moment = datetime.now(UTC) if until is None else datetime.fromisoformat(until)
@@ -54,7 +53,7 @@ def seed(
         private_folder(layout.home)
         database = open_database(settings.database_url or layout.database_url)
         try:
-            models = Understander.load(settings.understanding_model), Gate.load(settings.packs)
+            models = load_understander(settings), load_gate(settings)
             simulator = Simulator(*models, moment, seed)
             with typer.progressbar(length=calls, label="simulated calls") as bar:
                 store = Store.from_environment(layout.home)

@@ -12,6 +12,8 @@ from asr.transcriber import Transcriber
 from asr.whisper import FasterWhisper
 from compliance_checks.gate import Gate
 from compliance_checks.policy import PolicyError
+from compliance_checks.semantic.model import SemanticError
+from compliance_checks.terms import PatternError
 from sentiment.errors import ModelError as UnderstandingModelError
 from sentiment.understand import Understander
 
@@ -28,10 +30,27 @@ def load_models(settings: Settings) -> Models:
     try:
         return Models(
             load_hearing(settings),
-            Understander.load(settings.understanding_model),
-            Gate.load(settings.packs),
+            load_understander(settings),
+            load_gate(settings),
         )
-    except (HearingModelError, UnderstandingModelError, PolicyError) as e:
+    except HearingModelError as e:
+        raise ConfigurationError(str(e)) from e
+
+
+def load_understander(settings: Settings) -> Understander:
+    """Raises ``ConfigurationError``."""
+    try:
+        return Understander.load(settings.understanding_model)
+    except UnderstandingModelError as e:
+        raise ConfigurationError(str(e)) from e
+
+
+def load_gate(settings: Settings) -> Gate:
+    """The gate with the lender's packs and the semantic model of the settings. Raises ``ConfigurationError``."""
+    semantic = None if settings.semantic_model == "none" else settings.semantic_model
+    try:
+        return Gate.load(settings.packs, semantic=semantic)
+    except (PolicyError, PatternError, SemanticError) as e:
         raise ConfigurationError(str(e)) from e
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,25 +13,23 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from agent.errors import ConfigurationError
 
 _STUN = re.compile(r"stun:[A-Za-z0-9.\-\[\]]{1,200}(:[0-9]{1,5})?")
-
-
-def _stun_servers(value: object) -> object:
-    """The parts of a list with commas. Raises ``ValueError``."""
-    parts = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
-    if isinstance(parts, tuple) and not all(_STUN.fullmatch(part) for part in parts):
-        raise ValueError("must be stun:host:port, several separated by commas")
-    return parts
-
-
 _TURN = re.compile(r"turns?:[A-Za-z0-9.\-\[\]:]{1,200}(\?transport=(udp|tcp))?")
 
 
-def _turn_servers(value: object) -> object:
-    """The parts of a list with commas. Raises ``ValueError``."""
-    parts = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
-    if isinstance(parts, tuple) and not all(_TURN.fullmatch(part) for part in parts):
-        raise ValueError("must be turn:host:port or turns:host:port?transport=tcp, several separated by commas")
-    return parts
+def _servers(pattern: re.Pattern[str], shape: str) -> Callable[[object], object]:
+    """Reads the parts of a list with commas, each like ``pattern``; raises ``ValueError`` with its ``shape``."""
+
+    def read(value: object) -> object:
+        parts = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+        if isinstance(parts, tuple) and not all(pattern.fullmatch(part) for part in parts):
+            raise ValueError(f"must be {shape}, several separated by commas")
+        return parts
+
+    return read
+
+
+_stun_servers = _servers(_STUN, "stun:host:port")
+_turn_servers = _servers(_TURN, "turn:host:port or turns:host:port?transport=tcp")
 
 
 class Settings(BaseSettings):
@@ -55,6 +54,11 @@ class Settings(BaseSettings):
         default=1, ge=1, le=64, description="Turns of several calls decoded together at most. 1: each by itself."
     )
     understanding_model: Path | None = Field(default=None, description="Folder or file of an intent and emotion model.")
+    semantic_model: str = Field(
+        default="embedded",
+        min_length=1,
+        description="The gate's model beside its rules: embedded, none, a .npz file, a transformers classifier.",
+    )
     voice_emotion: bool = Field(
         default=True, description="Read emotion from the voice too; a policy that asks for a notice waits for it."
     )

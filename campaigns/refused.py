@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 from archive.database import Database
 from campaigns.config import read_config
 from campaigns.errors import ConfigError
-from campaigns.models import Campaign, Contact, Debt, Person
+from campaigns.models import Campaign, Contact
 from campaigns.outcomes import EFFECTS
-from campaigns.rules import Refusal, Rules, cases_of
+from campaigns.rules import Refusal, Rules, fetch_cases
 
 OWN: Final[Mapping[str, Mapping[str, str]]] = {
     "campaign.max_attempts": {"zh": "本次活动的拨打次数已用完。", "en": "The campaign's own number of calls is spent."},
@@ -89,14 +89,5 @@ def _asked(
 ) -> dict[int, Refusal]:
     """What the rules say of these contacts now."""
     config = read_config(campaign.config)
-    rows = session.execute(
-        sa.select(Contact, Debt, Person)
-        .join(Debt, Debt.id == Contact.debt_id)
-        .join(Person, Person.id == Contact.person_id)
-        .where(Contact.id.in_(contacts))
-    ).all()
-    verdicts = {
-        case.contact.id: rules.judge(case, config, now)
-        for case in cases_of(session, [(contact, debt, person) for contact, debt, person in rows], now)
-    }
+    verdicts = {case.contact.id: rules.judge(case, config, now) for case in fetch_cases(session, contacts, now)}
     return {contact: verdict for contact, verdict in verdicts.items() if isinstance(verdict, Refusal)}

@@ -17,7 +17,6 @@ The answer is one line: ``killed``, ``done`` or ``failed``.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -47,6 +46,9 @@ from compliance_checks.gate import Gate
 HERE = Path(__file__).parent
 sys.path += [str(HERE), str(HERE / "telephony"), str(HERE.parent / "campaigns")]
 
+from crash_server import arm as arm_database  # noqa: E402
+from crash_server import serve  # noqa: E402
+
 HEALING = 120.0
 """Seconds after which a healing process leaves what nobody can say anything about."""
 
@@ -70,8 +72,6 @@ def arm(at: str, run: CampaignRun) -> None:
     """Set the trap for this process."""
     kind, _, rest = at.partition(":")
     if kind in ("statement", "committed"):
-        from crash_server import arm as arm_database
-
         arm_database(run.database.engine, at)
     elif kind == "request":
         _arm_requests(*rest.split(":"))
@@ -167,20 +167,7 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     agent.desk.EspeakSpeaker = cast(Any, Beeper)
     models = Models(cast(Any, Broken()), cast(Any, None), Gate.load())
-    for line in sys.stdin:
-        job = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            try:
-                asyncio.run(child(job, models))
-            except BaseException as e:
-                sys.stderr.write(f"{type(e).__name__}: {e}\n")
-                os._exit(3)
-            os._exit(0)
-        _, result = os.waitpid(pid, 0)
-        answer = "killed" if os.WIFSIGNALED(result) else "done" if os.WEXITSTATUS(result) == 0 else "failed"
-        sys.stdout.write(answer + "\n")
-        sys.stdout.flush()
+    serve(lambda job: asyncio.run(child(job, models)))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,12 @@ PBX = ("request:before:0", "request:after:0", *(f"request:{when}:{n}" for n in r
 
 
 class Provider(FakeHosted):
-    """Goes on telling whoever answers at our address, as providers do, and is in no hurry to answer a dial."""
+    """Goes on telling whoever answers at our address, as providers do, and is in no hurry to answer a dial.
+
+    ``nobody``: no process of ours will answer any more; what is still to be told would be tried for ever.
+    """
+
+    nobody = False
 
     async def _dial(self, body: dict[str, Any]) -> Any:
         answer = await super()._dial(body)
@@ -58,6 +63,8 @@ class Provider(FakeHosted):
             try:
                 return await super()._post(url, body, headers)
             except httpx.TransportError:
+                if self.nobody:
+                    break
                 await asyncio.sleep(0.1)
         return 0
 
@@ -139,6 +146,7 @@ async def inject(kind: str, faults: tuple[str, ...], tmp_path: Path, monkeypatch
                     phones = {number: Phone(talks=0.5) for number in NUMBERS}
                     hosted = Provider(cast(Any, kind), PUBLIC, f"http://{listen}", phones)
                     api = await stack.enter_async_context(hosted.serve())
+                    stack.callback(setattr, hosted, "nobody", True)
                 job = {"kind": kind, "home": str(home), "listen": listen, "api": api}
                 seen[await run({**job, "at": fault, "now": EVENING.isoformat()})] += 1
                 later = (EVENING + timedelta(minutes=4)).isoformat()

@@ -95,6 +95,7 @@ async def test_a_placed_call_is_claimed_once(desk: CallDesk) -> None:
         ({"whisper_model": "/no/such/folder"}, "/no/such/folder"),
         ({"understanding_model": Path("/no/such/model.npz")}, "/no/such/model.npz"),
         ({"packs": Path("/no/such/packs")}, "/no/such/packs"),
+        ({"semantic_model": "/no/such/semantic.npz"}, "/no/such/semantic.npz"),
     ],
 )
 def test_a_missing_model_is_named(setting: dict[str, Any], words: str) -> None:

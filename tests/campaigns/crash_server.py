@@ -10,10 +10,12 @@ The answer is one line: ``killed`` or ``done``.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,9 @@ from campaigns.ledger import Ledger, Reservation
 from campaigns.provider import Absent, DialOrder, Found, Lookup
 from campaigns.settling import CallResult, Settling
 from campaigns.store import open_campaigns
+
+STUCK_S = 240.0
+"""Seconds after which a child is stuck: longer than any of them gives itself."""
 
 
 def die() -> None:
@@ -140,11 +145,14 @@ async def _bounded(dialer: Dialer) -> None:
         die()
 
 
-def main() -> None:
+def serve(child: Callable[[dict[str, Any]], None]) -> None:
+    """Runs ``child`` in a fork for every line of standard input, a JSON job, and answers how it went."""
     for line in sys.stdin:
         job = json.loads(line)
         pid = os.fork()
         if pid == 0:
+            # A child that hangs says where, and is a failed one: without this the test would wait for ever.
+            faulthandler.dump_traceback_later(STUCK_S, exit=True)
             try:
                 child(job)
             except BaseException as e:
@@ -158,4 +166,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(child)

@@ -304,7 +304,9 @@ class FakeHosted:
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
         listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(self.app, log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            self.app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+        )
         server = uvicorn.Server(config)
         task = asyncio.create_task(server._serve(sockets=[listener]))
         try:
