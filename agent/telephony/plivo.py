@@ -127,10 +127,16 @@ class PlivoCarrier:
         raise DialUnknown(f"Plivo answered {status} without a call")
 
     async def status(self, provider_id: str) -> DialStatus:
+        """Calls that live and calls that are over are kept apart; of one in neither place nobody can tell."""
+        status, answer = await ask(self._client, "GET", f"{self._calls}{provider_id}/?status=live")
+        if status == 200:
+            return read_status({"CallStatus": answer.get("call_status")})
         status, answer = await ask(self._client, "GET", f"{self._calls}{provider_id}/")
-        if status != 200:
+        if status != 200 or not answer.get("end_time"):
             return DialStatus("unknown", cause=str(status))
-        return read_status({"CallStatus": answer.get("call_state") or answer.get("call_status") or "completed"})
+        word = str(answer.get("call_state") or "").lower().replace("_", "-")
+        failure = _STATES[word][1] if word in _STATES else None
+        return DialStatus("ended", failure, cause=str(answer.get("hangup_cause_name") or word))
 
     async def hang_up(self, provider_id: str) -> None:
         await ask(self._client, "DELETE", f"{self._calls}{provider_id}/")

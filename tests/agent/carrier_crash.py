@@ -9,7 +9,8 @@ of carrier, ``home``, ``listen``, ``api`` (the provider's address), ``now``, ``a
 ``claimed``, ``talking``                   when the media socket opens; a quarter of a second into the call
 ``over``, ``entered``                      when the call is over, before and after its outcome is entered
 ``statement:N``, ``committed:N``           before the N-th SQL statement, after the N-th commit
-``heal``                                   nowhere: reaps what dead ones left, then goes on dialling
+``heal``                                   nowhere: reaps what dead ones left, then goes on dialling, until nothing
+                                           is live and the file ``told`` says that the provider told everything
 
 The answer is one line: ``killed``, ``done`` or ``failed``.
 """
@@ -137,7 +138,7 @@ async def child(job: dict[str, Any], models: Models) -> None:
         dialer = run.dialer(provider)
         dialer.tick = 0.02
         if job["at"] == "heal":
-            await _heal(run, provider, dialer)
+            await _heal(run, provider, dialer, Path(job["home"]) / "told")
             return
         arm(job["at"], run)
         async with asyncio.timeout(HEALING):
@@ -145,7 +146,11 @@ async def child(job: dict[str, Any], models: Models) -> None:
             await provider.drained()
 
 
-async def _heal(run: CampaignRun, provider: Any, dialer: Any) -> None:
+def _touched_since(path: Path, moment: float) -> bool:
+    return path.exists() and path.stat().st_mtime > moment
+
+
+async def _heal(run: CampaignRun, provider: Any, dialer: Any, told: Path) -> None:
     """What a healthy process does: look at what is left again and again, and dial who was never dialled."""
     run.ledger.beat()
     await reap(run.ledger, run.settling, {provider.name: provider})
@@ -153,8 +158,12 @@ async def _heal(run: CampaignRun, provider: Any, dialer: Any) -> None:
         async with asyncio.timeout(HEALING):
             await dialer.run()
             await provider.drained()
-            while [state for _, state in run.ledger.live(mine=False) if state != "unknown"]:
+            over = time.time()
+            while True:
+                everything = _touched_since(told, over)
                 await reap(run.ledger, run.settling, {provider.name: provider})
+                if everything and not [state for _, state in run.ledger.live(mine=False) if state != "unknown"]:
+                    break
                 await asyncio.sleep(0.1)
     except TimeoutError:
         sys.stderr.write(f"still live: {run.ledger.live(mine=False)}\n")

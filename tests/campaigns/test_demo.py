@@ -32,6 +32,6 @@ def test_a_small_campaign_over_real_sockets(tmp_path: Path) -> None:
     report = asyncio.run(run_demo(5, 2, 1, tmp_path / "home"))
     assert report.lawful, report.as_json()
     assert report.imported["new"] == 5 and report.status.attempts >= 4
-    assert report.contacted >= 2
+    assert report.status.contacted >= 2
     assert sum(report.status.outcomes.values()) == report.status.attempts
     assert report.status.live == {}

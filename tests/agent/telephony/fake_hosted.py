@@ -68,6 +68,8 @@ _FINAL: dict[str, dict[str, Any]] = {
     "invalid": {"twilio": ("failed", "404"), "telnyx": "unallocated_number", "plivo": "failed"},
     "answered": {"twilio": ("completed", ""), "telnyx": "normal_clearing", "plivo": "completed"},
 }
+_RECORD = {"answered": "ANSWER", "busy": "BUSY", "no-answer": "NO_ANSWER", "invalid": "FAILED"}
+"""Plivo's word for a fate in the record of a call that is over."""
 
 
 class FakeHosted:
@@ -99,9 +101,19 @@ class FakeHosted:
         if request.method == "DELETE" or body.get("Status") == "completed" or path.endswith("hangup"):
             known.over.set()
             return JSONResponse({}, 200 if self.kind != "plivo" else 202)
-        state = {"status": known.state, "call_state": known.state, "sid": known.id}
-        alive = not known.over.is_set() and known.state != "ended"
-        return JSONResponse(state if self.kind != "telnyx" else {"data": {"is_alive": alive}})
+        return self._look_up(known, live=request.query_params.get("status") == "live")
+
+    def _look_up(self, call: Call, live: bool) -> Response:
+        """Each provider's own words for how a call stands; Plivo keeps calls that live and calls that were apart."""
+        fate, over = self.phones[call.to].fate, call.state == "ended"
+        if self.kind == "twilio":
+            return JSONResponse({"sid": call.id, "status": _FINAL[fate]["twilio"][0] if over else call.state})
+        if self.kind == "telnyx":
+            return JSONResponse({"data": {"is_alive": not call.over.is_set() and not over}})
+        if live != over:
+            ended = {"call_state": _RECORD[fate], "end_time": "2026-11-18 21:06:00+08:00"}
+            return JSONResponse(ended if over else {"call_status": call.state, "call_uuid": call.id})
+        return JSONResponse({"error": "not found"}, 404)
 
     async def _dial(self, body: dict[str, Any]) -> Response:
         call_id = uuid.uuid4().hex

@@ -77,6 +77,31 @@ async def test_telnyx_dials_idempotently_and_both_ways() -> None:
     assert seen[0]["stream_url"] == "wss://calls.example.com/media/x/token"
 
 
+@pytest.mark.parametrize(
+    ("live", "record", "wanted"),
+    [
+        ((200, {"call_status": "in-progress"}), (404, {}), DialStatus("answered", cause="in-progress")),
+        ((404, {}), (200, {"call_state": "ANSWER", "end_time": "2026"}), DialStatus("ended", cause="answer")),
+        (
+            (404, {}),
+            (200, {"call_state": "NO_ANSWER", "end_time": "2026", "hangup_cause_name": "No Answer"}),
+            DialStatus("ended", "no_answer", cause="No Answer"),
+        ),
+        ((404, {}), (200, {"call_state": "ANSWER", "end_time": None}), DialStatus("unknown", cause="200")),
+        ((404, {}), (404, {}), DialStatus("unknown", cause="404")),
+    ],
+)
+async def test_plivo_keeps_calls_that_live_and_calls_that_were_apart(
+    live: tuple[int, dict[str, Any]], record: tuple[int, dict[str, Any]], wanted: DialStatus
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        status, body = live if request.url.params.get("status") == "live" else record
+        return httpx.Response(status, json=body)
+
+    carrier = plivo.PlivoCarrier("MA1", "secret", "+8610000000", BASE, client=client(answer))
+    assert await carrier.status("u-1") == wanted
+
+
 async def test_plivo_is_told_where_to_ask() -> None:
     seen: list[dict[str, Any]] = []
 
