@@ -196,6 +196,11 @@ class CallDesk:
         self._expected.pop(call_id, None)
 
     @property
+    def live(self) -> int:
+        """Calls that go on at present."""
+        return self._live
+
+    @property
     def full(self) -> bool:
         return self._live >= self.settings.max_calls
 

@@ -14,6 +14,7 @@ from agent.seeding import Seeded, Simulator
 from archive.database import Database
 from archive.keys import master_keys
 from archive.layout import private_folder
+from archive.masked_rows import masked_rows
 from archive.recorder import Recorder
 from archive.repository import RECORDS, CallRepository
 from archive.sealing import reseal, seal_call
@@ -70,9 +71,10 @@ def _enter(database: Database, store: Store, calls: Sequence[Seeded], voiced: Se
             call_id = call.call["id"]
             path = paths.get(call_id)
             repository.add_call({**call.call, "recording": None if path is None else store.layout.relative(path)})
+            rows = masked_rows(call.rows)
             for table in RECORDS:
-                if call.rows[table]:
-                    repository.add_records(table, call.rows[table])
+                if rows[table]:
+                    repository.add_records(table, rows[table])
             repository.audit.append("call.began", actor=ACTOR, subject=call_id, lang=call.call["lang"], simulated=True)
             if path is None:
                 reseal(session, call_id, actor=ACTOR, why="simulated, without sound")

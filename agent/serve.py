@@ -13,6 +13,7 @@ from agent.campaigning_run import beside
 from agent.carriers import carrier_app, listener
 from agent.desk import CallDesk
 from agent.dialing import StatusBoard
+from agent.health import lines_of, models_of
 from agent.models import load_models
 from agent.server import MAX_MESSAGE
 from agent.settings import Settings
@@ -59,7 +60,8 @@ async def serve(settings: Settings) -> None:
                     desk.database,
                     settings.home,
                     live=live,
-                    models={"voice": desk.cache.engine},
+                    models=models_of(settings, desk.cache.engine),
+                    lines=lambda: lines_of(desk),
                     scripts=settings.scripts,
                     packs=settings.packs,
                     secure_cookies=public.startswith("https://"),

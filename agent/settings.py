@@ -78,7 +78,9 @@ class Settings(BaseSettings):
         default=None, description="Who places real calls. Unset: only simulated calls."
     )
     caller_id: str | None = Field(default=None, description="Number shown to the borrower.")
-    transfer_to: str | None = Field(default=None, description="Number or extension of the people's queue.")
+    transfer_to: str | None = Field(
+        default=None, description="Number of the people's queue; with Asterisk an extension or a dial string."
+    )
     listen: str = Field(default="127.0.0.1:8080", description="host:port of our server.")
     stun_servers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_stun_servers)] = Field(
         default=(), description="STUN servers of the softphone, as stun:host:port, separated by commas."

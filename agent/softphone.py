@@ -24,11 +24,12 @@ from zoneinfo import ZoneInfo
 from agent.call import run_call
 from agent.case import CaseError, CaseFile, demo_case
 from agent.desk import CallAbout, CallDesk, Callee, CallRefused, PreparedCall, stage_of
-from agent.errors import CallgateError
+from agent.errors import CallgateError, LineError
 from agent.events import Lang
 from agent.live import News
 from agent.telephony.browser import BrowserLine, OfferRefused, missing
 from agent.telephony.ice import IceServers
+from agent.telephony.whisper import Whisper
 from archive.errors import ArchiveError
 from compliance_checks.contact import ROBOT_CALL, ContactPerson, next_allowed
 from console.softphone import SoftphoneRefused
@@ -44,6 +45,8 @@ TICKET_LIFE = 60.0
 REMEMBERED = 200
 """Ended calls whose outcome a page may still ask for."""
 CLOSING = 10.0
+TRANSFER = "transfer_requested"
+"""What a call tells of when the agent hands the person over (``agent.following``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,12 @@ def caller(case: CaseFile) -> ContactPerson:
     return ContactPerson(
         "softphone", "softphone", (case.time_zone,), consents=frozenset({ROBOT_CALL}), number_key="softphone"
     )
+
+
+async def _to_nobody(_: Whisper | None) -> None:
+    """Where a hand-over from a browser ends. The call then bears the flag of every hand-over that nobody took
+    (``transfer failed``, critical): the review queue's first, and a task for a person to call back."""
+    raise LineError("there is no telephone behind the softphone")
 
 
 class Softphone:
@@ -194,6 +203,9 @@ class Softphone:
 
     async def _run(self, call: PreparedCall, entry: _Call, line: BrowserLine) -> None:
         def tell(news: News) -> None:
+            if news.kind == "event" and news.text == TRANSFER:
+                # Only now: a hand-over that could be carried out would be offered to supervisors before.
+                call.hand_over = _to_nobody
             if news.kind == "turn" and news.turn is not None and news.turn.text:
                 line.tell({"type": "turn", "who": news.turn.who, "text": news.turn.text})
 

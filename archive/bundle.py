@@ -43,8 +43,11 @@ class Bundle:
     link: str
 
 
-def write_bundle(database: Database, store: Store, call_id: str, path: Path, *, actor: str) -> Bundle:
-    """Write the evidence of a sealed call to ``path``, which must not exist. The export is audited.
+def write_bundle(
+    database: Database, store: Store, call_id: str, path: Path, *, actor: str, purpose: str = "evidence"
+) -> Bundle:
+    """Write the evidence of a sealed call to ``path``, which must not exist. The export is audited, with whether the
+    sound left with it: the sound is the original one, with nothing covered, or its hash would prove nothing.
 
     Raises ``ArchiveError`` for a call that is unknown or not sealed, and where the file cannot be written. A bundle
     shows what is there: whether it is what was sealed, it lets its reader check.
@@ -59,7 +62,11 @@ def write_bundle(database: Database, store: Store, call_id: str, path: Path, *, 
             raise ArchiveError(f"the archive has no call {call_id!r}")
         if repository.audit.latest(call_id, SEALS) is None:
             raise ArchiveError(f"the call {call_id} is not sealed")
-        link = repository.audit.append("call.exported", actor=actor, subject=call_id, signer=fingerprint(key))
+        sound = repository.recording(call_id)
+        link = repository.audit.append(
+            "call.exported", actor=actor, subject=call_id, signer=fingerprint(key), purpose=purpose,
+            original_sound=sound is not None and sound.purged_at is None,
+        )  # fmt: skip
     with database.read() as session:
         call = CallRepository(session).call(call_id)
         row = CallRepository(session).recording(call_id)

@@ -13,9 +13,10 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from archive.days import SUMMED
 from archive.models import Summary, SummaryRule
 from archive.queries import HOUR_US, CallFilter, select
-from archive.rollups import SUMMED, Dimension, Part, parts
+from archive.rollups import Dimension, Part, parts
 from archive.summaries import EMOTIONS, doc_of, moment_of
 
 __all__ = ["Bucket", "Dashboards", "Dimension", "Numbers", "Step", "step_us"]

@@ -38,7 +38,7 @@ class CallFilter:
     """Which calls; ``None`` and ``()`` ask nothing. Moments are aware. ``reason`` is a flag's kind
     (:func:`archive.flagging.reason_kind`), ``rule`` the id of a rule that fired, ``text`` words that all must have
     fallen (``pay*``: a prefix), ``promise`` what became of it (:mod:`archive.promises`), ``hour`` the hour of day
-    (0–23) at ``utc_offset_min`` minutes east of Greenwich."""
+    (0–23) at ``utc_offset_min`` minutes east of Greenwich, ``call_ids`` those and no others."""
 
     text: str | None = None
     reason: str | None = None
@@ -63,6 +63,7 @@ class CallFilter:
     started_before: datetime | None = None
     hour: int | None = None
     utc_offset_min: int = 0
+    call_ids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +285,8 @@ def _conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
         conditions.append(Summary.doc >= doc_of(wanted.started_from))
     if wanted.started_before is not None:
         conditions.append(Summary.doc < doc_of(wanted.started_before))
+    if wanted.call_ids is not None:
+        conditions.append(Summary.call_id.in_(wanted.call_ids))
     if wanted.hour is not None:
         conditions.append(hour_of_day(wanted.utc_offset_min) == wanted.hour)
     return conditions

@@ -1,5 +1,5 @@
 """Sums over calls by time and one dimension: what every chart is drawn from, kept beforehand by the hour, and by the
-day of one time zone, the console's.
+days of the consoles' time zones (:mod:`archive.days`).
 
 A trigger notes the hour of every summary that is written, changed or deleted; :func:`refresh` sums such hours up anew.
 Whatever is still noted is summed from the calls themselves when asked, so the figures are exact at any moment and only
@@ -17,18 +17,16 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from archive import days
 from archive.database import Database
-from archive.models import Summary, SummaryCell, SummaryDay, SummaryMidnight, SummaryStale
+from archive.days import SUMMED, first_hour, runs
+from archive.models import Summary, SummaryCell, SummaryDay, SummaryStale
 from archive.promises import condition, grace_days, today
 from archive.queries import HOUR_US, CallFilter, hour_of_day, select
 from archive.summaries import EMOTIONS, doc_of
 
 Dimension = Literal["campaign", "script_id", "stage", "scenario", "lang", "disposition", "hour"]
 KEPT: tuple[Dimension, ...] = ("campaign", "script_id", "stage", "scenario", "lang", "disposition")
-SUMMED = (
-    "calls", "conversations", "right_party", "promises", "complaints", "opt_outs", "handed_over", "flagged", "refusals",
-    "borrower_turns", *EMOTIONS, "seconds", "valence_sum", "arousal_sum",
-)  # fmt: skip
 HOURS_AT_ONCE = 400
 FEW_HOURS = 8
 """Hours that are as well summed from their calls as summed up first."""
@@ -57,7 +55,7 @@ def parts(
         yield from _of_calls(session, wanted, dimension, width, shift)
     else:
         yield from _of_sums(session, wanted, dimension, width, shift, stale)
-        for first, last in _ranges(stale):
+        for first, last in runs(stale):
             narrowed = _within(wanted, first * HOUR_US, last * HOUR_US)
             yield from _of_calls(session, wanted, dimension, width, shift, narrowed)
     yield from _promises(session, wanted, dimension, width, shift)
@@ -71,14 +69,14 @@ def behind(session: Session) -> bool:
 
 def refresh(database: Database, *, limit: int = HOURS_AT_ONCE, midnight: int | None = None) -> bool:
     """Sum up to ``limit`` stale hours, the latest first, and the days that they lie in, in one transaction; returns
-    whether there are more. ``midnight``: minutes east of Greenwich where days begin from now on, if they are whole
-    hours; without it as before. Raises ``ArchiveError``."""
+    whether there are more. ``midnight``: minutes east of Greenwich where days begin that are kept from now on too, if
+    they are whole hours. Raises ``ArchiveError``."""
     with database.write() as session:
         if session.get_bind().dialect.name == "postgresql":
             # One at a time: two would both enter an hour's cells. Who comes second finds nothing left to do.
             session.execute(sa.select(sa.func.pg_advisory_xact_lock(0x726F6C6C7570)))
-        if midnight is not None and midnight % 60 == 0 and midnight // 60 != _midnight(session):
-            _move_midnight(session, midnight // 60)
+        if midnight is not None:
+            days.keep(session, midnight)
         noted = sa.select(SummaryStale.hour).distinct().order_by(SummaryStale.hour.desc())
         hours = session.scalars(noted.limit(limit + 1)).all()
         chosen = sorted(hours[:limit])
@@ -87,46 +85,11 @@ def refresh(database: Database, *, limit: int = HOURS_AT_ONCE, midnight: int | N
         # The notes first: a summary whose note is seen here is seen by the sums that follow.
         session.execute(sa.delete(SummaryStale).where(SummaryStale.hour.in_(chosen)))
         session.execute(sa.delete(SummaryCell).where(SummaryCell.hour.in_(chosen)))
-        for first, until in _ranges(chosen):
+        for first, until in runs(chosen):
             for dimension in KEPT:
                 _sum_up(session, dimension, first, until)
-        shift = _midnight(session)
-        if shift is not None:
-            days = sorted({_day(hour, shift) for hour in chosen})
-            session.execute(sa.delete(SummaryDay).where(SummaryDay.hour.in_(days)))
-            for first, until in _ranges([hour for day in days for hour in range(day, day + 24)]):
-                _add_up(session, shift, SummaryCell.hour >= first, SummaryCell.hour < until)
+        days.add_up(session, chosen)
         return len(hours) > limit
-
-
-def midnight_moves(session: Session, midnight: int) -> bool:
-    """Whether days are kept from another midnight than ``midnight`` minutes east of Greenwich, though they could be."""
-    return midnight % 60 == 0 and _midnight(session) != midnight // 60
-
-
-def _midnight(session: Session) -> int | None:
-    return session.scalar(sa.select(SummaryMidnight.shift))
-
-
-def _move_midnight(session: Session, shift: int) -> None:
-    session.execute(sa.delete(SummaryMidnight))
-    session.execute(sa.delete(SummaryDay))
-    session.execute(sa.insert(SummaryMidnight), [{"id": 1, "shift": shift}])
-    _add_up(session, shift)
-
-
-def _day(hour: int, shift: int) -> int:
-    """The first hour of the day that ``hour`` lies in."""
-    return (hour + shift) // 24 * 24 - shift
-
-
-def _add_up(session: Session, shift: int, *conditions: Any) -> None:
-    """Enter the days of the hours that meet ``conditions``."""
-    day = ((SummaryCell.hour + shift) // 24 * 24 - shift).label("its_day")
-    sums = (sa.func.sum(getattr(SummaryCell, name)) for name in SUMMED)
-    found = sa.select(SummaryCell.dimension, day, SummaryCell.lang, SummaryCell.value, *sums).where(*conditions)
-    grouped = found.group_by(SummaryCell.dimension, sa.literal_column("its_day"), SummaryCell.lang, SummaryCell.value)
-    session.execute(sa.insert(SummaryDay).from_select(["dimension", "hour", "lang", "value", *SUMMED], grouped))
 
 
 def _sum_up(session: Session, dimension: Dimension, first: int, until: int) -> None:
@@ -157,36 +120,22 @@ def _stale(session: Session) -> list[int] | None:
     return None if len(found) > _MANY_HOURS else sorted(found)
 
 
-def _ranges(hours: Sequence[int]) -> list[tuple[int, int]]:
-    """Runs of hours, as first and past the last."""
-    found: list[tuple[int, int]] = []
-    for hour in hours:
-        if found and found[-1][1] == hour:
-            found[-1] = (found[-1][0], hour + 1)
-        else:
-            found.append((hour, hour + 1))
-    return found
-
-
 def _of_sums(
     session: Session, wanted: CallFilter, dimension: Dimension | None, width: int | None, shift: int, stale: list[int]
 ) -> Iterator[Part]:
     """What is kept, from days where they will do: all hours but the stale ones."""
-    midnight = _midnight(session) if _by_day(wanted, dimension, width, shift) else None
+    midnight = days.midnight_of(session, wanted.utc_offset_min) if _by_day(wanted, dimension, width, shift) else None
     edges = [doc_of(each) // HOUR_US for each in (wanted.started_from, wanted.started_before) if each is not None]
-    if (
-        midnight is None
-        or (wanted.utc_offset_min // 60 - midnight) % 24
-        or any(_day(edge, midnight) != edge for edge in edges)
-    ):
+    if midnight is None or any(first_hour(edge, midnight) != edge for edge in edges):
         yield from _of_cells(session, SummaryCell, wanted, dimension, width, shift, SummaryCell.hour.not_in(stale))
         return
-    broken = sorted({_day(hour, midnight) for hour in stale})
-    yield from _of_cells(session, SummaryDay, wanted, dimension, width, shift, SummaryDay.hour.not_in(broken))
+    broken = sorted({first_hour(hour, midnight) for hour in stale})
+    whole = (days.begins(midnight), SummaryDay.hour.not_in(broken))
+    yield from _of_cells(session, SummaryDay, wanted, dimension, width, shift, *whole)
     if broken:
         within = (
             sa.and_(SummaryCell.hour >= first, SummaryCell.hour < until)
-            for first, until in _ranges([hour for day in broken for hour in range(day, day + 24)])
+            for first, until in runs([hour for day in broken for hour in range(day, day + 24)])
         )
         rest = (sa.or_(*within), SummaryCell.hour.not_in(stale))
         yield from _of_cells(session, SummaryCell, wanted, dimension, width, shift, *rest)

@@ -64,21 +64,32 @@ class NGram:
         self.weight = weight
         """Of its log-probability beside the recogniser's."""
         self.tables = tuple(tables)
+        self.vocabulary = tuple(vocabulary)
         self._id = {token: i + 3 for i, token in enumerate(vocabulary)}
+
+    def id(self, token: str) -> int:
+        """The number under which the tables know ``token``."""
+        return self._id.get(token, UNKNOWN)
+
+    def unigrams(self, words: Sequence[str]) -> NDArray[np.float64]:
+        """Log-probability of each token by itself."""
+        table = self.tables[0]
+        at = table.find(key(np.array([[self.id(each)] for each in words], np.int64)))
+        return np.where(at >= 0, table.probability[at].astype(np.float64), -math.inf)
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Log-probability of each text, its end included."""
         rows: list[list[int]] = []
         owner: list[int] = []
         for i, text in enumerate(texts):
-            ids = [START] * (ORDER - 1) + [self._id.get(t, UNKNOWN) for t in tokens(text, self.lang)] + [END]
+            ids = [START] * (ORDER - 1) + [self.id(t) for t in tokens(text, self.lang)] + [END]
             rows += [ids[at - ORDER + 1 : at + 1] for at in range(ORDER - 1, len(ids))]
             owner += [i] * (len(ids) - ORDER + 1)
         out = np.zeros(len(texts))
-        np.add.at(out, owner, self._last(np.array(rows, np.int64)))
+        np.add.at(out, owner, self.last(np.array(rows, np.int64)))
         return out
 
-    def _last(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+    def last(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Log-probability of each row's last token after the others."""
         out = np.full(len(ids), -math.inf)
         for n, table in enumerate(self.tables, start=1):
@@ -93,11 +104,12 @@ class NGram:
         return out
 
 
-def best(texts: Sequence[str], scores: Sequence[float], model: NGram | None) -> int:
-    """Index of the likeliest text: ``scores`` are the recogniser's log-probabilities of whole hypotheses."""
+def ranked(texts: Sequence[str], scores: Sequence[float], model: NGram | None) -> list[int]:
+    """Indices of the texts, the likeliest first: ``scores`` are the recogniser's log-probabilities, best first."""
     if model is None or len(texts) < 2:
-        return 0
-    return int(np.argmax(np.asarray(scores) + model.weight * model.score(texts)))
+        return list(range(len(texts)))
+    order = np.argsort(-(np.asarray(scores) + model.weight * model.score(texts)), kind="stable")
+    return [int(at) for at in order]
 
 
 def load(folder: Path) -> dict[Lang, NGram]:

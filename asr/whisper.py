@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from asr import ngram
 from asr.guards import Guards, doubt
+from asr.homophones import Homophones
+from asr.second_hearing import Heard, SecondHearing
 from asr.transcriber import Lang, ModelError, TimedWord, Transcription, Utterance
 from asr.windows import split
 from audio.g711 import Floats
@@ -53,11 +55,11 @@ class _Window:
     seconds: float
     offset: float
     hotwords: str | None
-    heard: _Heard | None = None
+    heard: _Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _Text:
     """One window's result: text token ids, their mean log-probability, and the two kinds of doubt."""
 
     text: str
@@ -65,6 +67,26 @@ class _Heard:
     log_probability: float
     tokens: int
     no_speech: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Hypothesis:
+    """What the decoder may have heard: its text's token ids, and the log-probability of all ``length`` tokens."""
+
+    text: str
+    ids: list[int]
+    log_probability: float
+    length: int
+
+    @property
+    def mean(self) -> float:
+        return self.log_probability / self.length
+
+    def replaced(self, text: str, gained: float, tokenizer: Tokenizer) -> _Hypothesis:
+        """Another text of as many tokens, ``gained`` likelier to the ear."""
+        if text == self.text:
+            return self
+        return _Hypothesis(text, tokenizer.encode(text), self.log_probability + gained, self.length)
 
 
 class FasterWhisper:
@@ -92,6 +114,7 @@ class FasterWhisper:
         self._takes_prompts = takes_prompts
         self._guards = guards or Guards()
         self._ngrams = ngrams or {}
+        self._second = SecondHearing(model, Homophones(self._ngrams["zh"])) if "zh" in self._ngrams else None
         self._window = model.feature_extractor.nb_max_frames
         self._step = max(2, round(_STEP * model.frames_per_second))
         self._tokenizers: dict[Lang, Tokenizer] = {}
@@ -245,14 +268,19 @@ class FasterWhisper:
             return_no_speech_prob=True, suppress_blank=True,
             suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
         )  # fmt: skip
+        first = [self._ranked(lang, tokenizer, result) for result in results]
+        chosen = [ranked[0] for ranked in first]
+        if lang == "zh" and self._second is not None:
+            asked = [
+                Heard(tuple(each.text for each in ranked[:2]), place, min(window.frames, self._window), window.hotwords)
+                for place, ((window, _), ranked) in enumerate(zip(batch, first, strict=True))
+                if ranked[0].text
+            ]
+            for each, better in zip(asked, self._second.choose(asked, tokenizer, encoded), strict=True):
+                chosen[each.place] = chosen[each.place].replaced(*better, tokenizer)
         said: list[list[int]] = []
-        for (window, _), result in zip(batch, results, strict=True):
-            found = [[i for i in ids if i < tokenizer.eot] for ids in result.sequences_ids]
-            texts = [tokenizer.decode(ids).strip().strip("\ufffd") for ids in found]
-            sums = [score * len(ids) for score, ids in zip(result.scores, result.sequences_ids, strict=True)]
-            chosen = ngram.best(texts, sums, self._ngrams.get(lang))
-            ids, text = found[chosen], texts[chosen]
-            log_probability = sums[chosen] / (len(result.sequences_ids[chosen]) + 1)
+        for (window, _), result, best in zip(batch, results, chosen, strict=True):
+            text, ids, log_probability = best.text, best.ids, best.mean
             if doubt(
                 text, lang, seconds=window.seconds, log_probability=log_probability,
                 no_speech=result.no_speech_prob, guards=self._guards,
@@ -260,9 +288,20 @@ class FasterWhisper:
             ):  # fmt: skip
                 text, ids = "", []
             said.append(ids)
-            window.heard = _Heard(text, (), log_probability, len(ids), result.no_speech_prob)
+            window.heard = _Text(text, (), log_probability, len(ids), result.no_speech_prob)
         if self._words and any(said):
             self._time(tokenizer, batch, said, encoded)
+
+    def _ranked(self, lang: Lang, tokenizer: Tokenizer, result: Any) -> list[_Hypothesis]:
+        """A window's hypotheses, the one that the n-grams choose first."""
+        found = []
+        for score, decoded in zip(result.scores, result.sequences_ids, strict=True):
+            ids = [i for i in decoded if i < tokenizer.eot]
+            text = tokenizer.decode(ids).strip().strip("\ufffd")
+            found.append(_Hypothesis(text, ids, score * len(decoded), len(decoded) + 1))
+        scores = [each.log_probability for each in found]
+        order = ngram.ranked([each.text for each in found], scores, self._ngrams.get(lang))
+        return [found[at] for at in order]
 
     def _time(
         self, tokenizer: Tokenizer, batch: Sequence[tuple[_Window, list[int]]], said: list[list[int]], encoded: Any

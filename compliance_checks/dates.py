@@ -75,6 +75,21 @@ _EN_DUE = re.compile(
 _EN_PART = re.compile(
     rf"\b(?:due|overdue|payable|deadline)(?: (?:back|was|is|since|on|by|from|in|for|fell|originally))*"
     rf" (?:in (?P<m>{'|'.join(_MONTHS)})|the (?P<d>{_DAY}))\b(?! (?:of|payment|instal|week|day|month|time|{_MONTH}))"
+    rf"|\b(?:due|overdue|late|behind|delinquent|unpaid|outstanding|arrears|default)(?: on (?:it|this|your loan))?"
+    rf" (?:ever )?since (?:back in |last )?(?P<since>{'|'.join(_MONTHS)})\b(?! (?:the )?{_DAY}\b)"
+)
+# The same in Mandarin: 从七月就逾期了, 七月份就到期了.
+_ZH_PART = re.compile(
+    rf"[从自打](?:今年|去年)?(?P<since>{_N})月(?:份)?(?:起|开始|以来|就|到现在|一直)*(?:您|你)?(?:就|一直|已经)*"
+    rf"(?:逾期|欠|拖|没还|未还)"
+)
+
+
+# What each of the patterns above needs: without it there is nothing to look for.
+_ZH_ANY = re.compile("[月号]")
+_EN_ANY = re.compile(
+    "due|payable|deadline|ow(?:ed|ing)|supposed|meant|should have|late|behind|delinquent|unpaid|outstanding|arrears"
+    "|default"
 )
 
 
@@ -103,6 +118,8 @@ def due_dates(reading: Reading) -> Iterator[tuple[SpokenDate, int, int]]:
     """Dates in a clause that speaks of falling due, with offsets in the original."""
     text = reading.view.text
     chinese = reading.lang == "zh"
+    if not (_ZH_ANY if chinese else _EN_ANY).search(text):
+        return
     for match in (_ZH if chinese else _EN).finditer(text):
         left, right = reading.layout.clause_bounds(match.start())
         if not (_ZH_DUE if chinese else _EN_DUE).search(
@@ -112,11 +129,17 @@ def due_dates(reading: Reading) -> Iterator[tuple[SpokenDate, int, int]]:
         said = _chinese(match) if chinese else _english(match)
         if said is not None:
             yield said, *reading.view.origin(match.start(), match.end())
-    if not chinese:
-        for match in _EN_PART.finditer(text):
-            month = _MONTHS.index(match["m"]) + 1 if match["m"] else None
-            part = SpokenDate(None, month, _english_day(match["d"] or ""))
-            yield part, *reading.view.origin(match.start(), match.end())
+    if chinese:
+        for match in _ZH_PART.finditer(text):
+            since = chinese_number(match["since"])
+            if since is not None:
+                yield SpokenDate(None, int(since), None), *reading.view.origin(match.start(), match.end())
+        return
+    for match in _EN_PART.finditer(text):
+        named = match["m"] or match["since"]
+        month = _MONTHS.index(named) + 1 if named else None
+        part = SpokenDate(None, month, _english_day(match["d"] or ""))
+        yield part, *reading.view.origin(match.start(), match.end())
 
 
 def _chinese(match: re.Match[str]) -> SpokenDate | None:

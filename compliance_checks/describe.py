@@ -49,6 +49,11 @@ _NAMES: Mapping[str, Mapping[Lang, str]] = {
     "consent": {"zh": "须有同意", "en": "consents needed"},
     "blackout": {"zh": "停呼日", "en": "blackout days"},
 }
+_CONSENTS: Mapping[str, Mapping[Lang, str]] = {
+    "call_outside_hours": {"zh": "时段外来电", "en": "calls outside these hours"},
+    "robot_call": {"zh": "机器人来电", "en": "calls by a machine"},
+    "requested_call": {"zh": "按其要求来电", "en": "the call asked for"},
+}
 _EACH: Mapping[str, Mapping[Lang, str]] = {
     "day": {"zh": "每天", "en": "a day"},
     "week": {"zh": "每周", "en": "a week"},
@@ -204,7 +209,8 @@ def _limit(rule: Limit, lang: Lang) -> str:
 def _unless(consent: str | None, lang: Lang) -> str:
     if consent is None:
         return ""
-    return f"（有 {consent} 同意的除外）" if lang == "zh" else f" (unless consent: {consent})"
+    words = _CONSENTS[consent][lang] if consent in _CONSENTS else consent
+    return f"（本人同意{words}的除外）" if lang == "zh" else f" (unless the person consented to {words})"
 
 
 def _clauses(policy: Policy, lang: Lang) -> Iterator[str]:

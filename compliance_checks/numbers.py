@@ -195,6 +195,10 @@ _SPOKEN = {"zero": "0", "oh": "0", "o": "0"} | {w: str(v) for w, v in _EN_WORDS.
 _SPELT = re.compile(r"(?:\b(?:" + "|".join(_SPOKEN) + r") (?:, )?)+$")
 
 
+# Without one of these english_number finds nothing, and without numerals no pattern of amounts can match.
+_EN_COUNT = re.compile(rf"\d|\b(?:{'|'.join((*_EN_WORDS, 'hundred', *_EN_SCALES))})\b")
+
+
 def money_zh(view: View) -> Iterator[Money]:
     """Every amount in a Chinese view; bare numbers only after a word such as 欠 or 应还."""
     taken: set[int] = set()
@@ -217,6 +221,8 @@ def money_zh(view: View) -> Iterator[Money]:
 
 def money_en(view: View) -> Iterator[Money]:
     """Every amount in an English view."""
+    if not _EN_COUNT.search(view.text):
+        return
     taken: set[int] = set()
     for pattern in (_EN_MONEY, _EN_BARE, _EN_ROUND):
         for match in pattern.finditer(view.text):
@@ -257,6 +263,7 @@ _DAYS_EN = re.compile(
     rf"(?: us| a cent| anything| a thing| by| for| of| from| since| the| last| past| in| over| more than| about"
     rf"| almost| nearly| well)+ (?P<n2>{_EN_NUMBER}) (?P<unit2>days?|weeks?|months?)"
 )
+_UNIT_EN = re.compile("day|week|month")
 _UNIT_DAYS = {"天": 1, "日": 1, "月": 30, "个月": 30, "年": 365, "day": 1, "week": 7, "month": 30}
 
 
@@ -273,6 +280,8 @@ _CLAIMED = {"zh": re.compile(r"(?:已经?|您|你)[^，。]{0,4}$"), "en": re.co
 
 def days_late(view: View, lang: str) -> Iterator[tuple[int, int, int, int]]:
     """Spans said to be overdue: ``(count, days per unit, start, end)``, offsets in the original."""
+    if lang == "en" and not _UNIT_EN.search(view.text):
+        return
     for match in (_DAYS_ZH if lang == "zh" else _DAYS_EN).finditer(view.text):
         before = view.text[: match.start()]
         if _SUPPOSED[lang].search(before) and not _CLAIMED[lang].search(before):
@@ -295,6 +304,8 @@ _LATIN = re.compile(r"[a-z]")
 _DIGIT = re.compile("[" + "".join(_DIGIT_CHARS) + "]")
 
 
+_SPOKEN_DIGIT = re.compile(rf"{_DIGIT.pattern}|(?<![a-z])(?:{'|'.join(_SPOKEN)})(?![a-z])")
+_FEWEST = 3  # digits said, for a string of seven: triple five, triple six, one
 _LETTER_DIGITS = {"l": "1", "i": "1", "o": "0"}  # 4l5 555 0l32
 
 
@@ -308,7 +319,7 @@ def digit_strings(base: View) -> Iterator[tuple[str, int, int]]:
     Yields ``(digits, start, end)`` with offsets in the original. A final ``x`` of an ID number is kept.
     """
     text = base.text.translate(_FORMAL)
-    if not _LATIN.search(text) and len(_DIGIT.findall(text)) < 7:
+    if len(_DIGIT.findall(text)) < 7 and (not _LATIN.search(text) or len(_SPOKEN_DIGIT.findall(text)) < _FEWEST):
         return
     digits: list[str] = []
     start = last = gap = 0

@@ -24,6 +24,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Final
 
 from agent.events import Lang
 from compliance_checks.folding import View
@@ -38,6 +39,8 @@ _GAPS: dict[str, tuple[int, int, str]] = {
     ".....": (120, 60, "text"),
 }
 Places = tuple[list[tuple[int, int]], list[int]]
+# Before a rule's name: a pattern in which that rule's matches are harmless.
+EXCEPT: Final = "!"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ class Matcher:
         self._terms.freeze()
         self.hits = self._terms.hits
         self.vocabulary = self._terms.vocabulary
-        self._wakes, self._needs = self._triggers()
+        self._wakes, self._excuses, self._needs = self._triggers()
 
     @property
     def terms(self) -> frozenset[str]:
@@ -157,8 +160,8 @@ class Matcher:
         if literals:
             yield self._terms.literals(literals)
 
-    def _triggers(self) -> tuple[list[frozenset[int]], list[frozenset[int]]]:
-        """By entry the patterns that it wakes, and by pattern the classes of which one must be there as well.
+    def _triggers(self) -> tuple[list[frozenset[int]], list[frozenset[int]], list[frozenset[int]]]:
+        """By entry the patterns and the exceptions that it wakes; by pattern the classes of which one must be there.
 
         A pattern is woken by its rarest item alone and wants its second rarest at once: <you> opens hundreds of
         patterns, so it should wake none.
@@ -171,21 +174,43 @@ class Matcher:
             for number in ranked[0].classes:
                 woken.setdefault(number, []).append(index)
             needs.append(ranked[min(1, len(ranked) - 1)].classes)
-        wakes = [
-            frozenset(index for number in classes for index in woken.get(number, ())) for classes in self._terms.classes
-        ]
-        return wakes, needs
+        excuse = [pattern.rule.startswith(EXCEPT) for pattern in self._patterns]
+        wakes, excuses = (
+            [
+                frozenset(i for number in classes for i in woken.get(number, ()) if excuse[i] is wanted)
+                for classes in self._terms.classes
+            ]
+            for wanted in (False, True)
+        )
+        return wakes, excuses, needs
 
     # -- matching
 
     def matches(self, view: View, layout: Layout, hits: Hits) -> list[tuple[str, Match]]:
-        """Every rule's matches, deduplicated by span, in order of rule then place."""
+        """Every rule's matches, deduplicated by span, in order of rule then place.
+
+        Exceptions (rules whose name begins with ``!``) are looked for only where their rule has matched.
+        """
         out: dict[tuple[str, int, int], Match] = {}
         found = _Found(hits, self._terms)
-        present, needs, patterns = found.present, self._needs, self._patterns
-        woken: set[int] = set().union(*(self._wakes[entry] for entry in hits))
-        # The same match whatever the order of the terms.
-        for index in sorted(index for index in woken if not present.isdisjoint(needs[index])):
+        self._collect(set().union(*(self._wakes[entry] for entry in hits)), view, layout, found, out)
+        if out:
+            excused = {EXCEPT + key[0] for key in out}
+            woken = set().union(*(self._excuses[entry] for entry in hits))
+            self._collect((i for i in woken if self._patterns[i].rule in excused), view, layout, found, out)
+        return sorted(((key[0], match) for key, match in out.items()), key=lambda pair: (pair[1].start, pair[0]))
+
+    def _collect(
+        self,
+        indices: Iterable[int],
+        view: View,
+        layout: Layout,
+        found: _Found,
+        out: dict[tuple[str, int, int], Match],
+    ) -> None:
+        present, patterns, needs = found.present, self._patterns, self._needs
+        # In order: the same match whatever the order of the terms.
+        for index in sorted(index for index in indices if not present.isdisjoint(needs[index])):
             pattern = patterns[index]
             for item in pattern.items:
                 if present.isdisjoint(item.classes):
@@ -193,7 +218,6 @@ class Matcher:
             else:
                 for match in self._run(pattern, view, layout, found):
                     out.setdefault((pattern.rule, match.start, match.end), match)
-        return sorted(((key[0], match) for key, match in out.items()), key=lambda pair: (pair[1].start, pair[0]))
 
     def _run(self, pattern: Pattern, view: View, layout: Layout, found: _Found) -> Iterable[Match]:
         Partial = tuple[tuple[tuple[int, int], ...], int]  # noqa: N806 - a local type: pieces and the end

@@ -16,7 +16,7 @@ from compliance_checks.folding import View, fold, is_han
 from compliance_checks.layout import Layout
 from compliance_checks.mandarin import han_view, without_inserts
 from compliance_checks.names import Name
-from compliance_checks.patterns import Match, Matcher
+from compliance_checks.patterns import EXCEPT, Match, Matcher
 from compliance_checks.policy import content_hash
 from compliance_checks.rulefile import known, mapping, read_rules, sequence, text, texts
 from compliance_checks.scope import read_cues
@@ -26,7 +26,6 @@ RULES = Path(__file__).parent / "rules"
 SCOPES = frozenset({"negation", "rights", "warning", "quote"})
 _DECISIONS: frozenset[Decision] = frozenset({"rewrite", "refuse", "escalate", "end_call"})
 _BOTH: tuple[Lang, ...] = ("zh", "en")
-_EXCEPT = "!"
 _FILE_KEYS = frozenset({"classes", "alternatives", "category", "scope", "rules", "cues", "frames"})
 _FRAME_KEYS = frozenset({"why", "rules", "zh", "en"})
 _CLASS_KEYS = frozenset({"homophones", "zh", "en"})
@@ -106,14 +105,14 @@ class Rulebook:
         for number, entry in enumerate(sequence(raw.get("rules"), f"{file}: rules"), start=1):
             rule = self._rule(raw, mapping(entry, f"{file}: rule {number}"), file, number, defaults)
             self.rules[rule.id] = rule
-            source.where[rule.id] = source.where[_EXCEPT + rule.id] = file
+            source.where[rule.id] = source.where[EXCEPT + rule.id] = file
             where = f"{file}: {rule.id}"
             excepted = mapping(entry.get("except") or {}, f"{where}: except")
             known(excepted, frozenset(_BOTH), f"{where}: except")
             for lang in _BOTH:
                 source.patterns[lang] += [(rule.id, one) for one in texts(entry.get(lang), f"{where}: {lang}")]
                 source.patterns[lang] += [
-                    (_EXCEPT + rule.id, one) for one in texts(excepted.get(lang), f"{where}: except.{lang}")
+                    (EXCEPT + rule.id, one) for one in texts(excepted.get(lang), f"{where}: except.{lang}")
                 ]
 
     def _frames(self, raw: Mapping[str, Any], file: str, source: _Source) -> None:
@@ -126,7 +125,7 @@ class Rulebook:
                     raise PatternError(f"{where}: rules: there is no rule {rule_id}")
                 for lang in _BOTH:
                     source.patterns[lang] += [
-                        (_EXCEPT + rule_id, one) for one in texts(entry.get(lang), f"{where}: {lang}")
+                        (EXCEPT + rule_id, one) for one in texts(entry.get(lang), f"{where}: {lang}")
                     ]
 
     def _rule(self, raw: Mapping[str, Any], entry: Mapping[str, Any], file: str, number: int, defaults: object) -> Rule:
@@ -174,23 +173,48 @@ class Rulebook:
         grouped: defaultdict[str, list[Match]] = defaultdict(list)
         for rule, match in matcher.matches(view, layout, matcher.hits(view, names)):
             grouped[rule].append(match)
-        turned = [match.start() for match in _TURNED.finditer(view.text)] if lang == "zh" else []
-        if turned:
-            for rule in [rule for rule in grouped if rule.startswith(_EXCEPT)]:
+        excused = [rule for rule in grouped if rule.startswith(EXCEPT)]
+        if excused and (turned := [match.start() for match in _TURNED[lang].finditer(view.text)]):
+            for rule in excused:
                 grouped[rule] = [m for m in grouped[rule] if not _turned(m, turned, layout)]
+        if excused and (crossed := [match.start() for match in _CROSSED[lang].finditer(view.text)]):
+            for rule in excused:
+                grouped[rule] = [m for m in grouped[rule] if not any(m.start <= at < m.end for at in crossed)]
         kept = {
-            rule: tuple(m for m in matches if not _overlaps(m, grouped.get(_EXCEPT + rule, ())))
+            rule: tuple(m for m in matches if not _overlaps(m, grouped.get(EXCEPT + rule, ())))
             for rule, matches in grouped.items()
-            if not rule.startswith(_EXCEPT)
+            if not rule.startswith(EXCEPT)
         }
         return Reading(lang, view, layout, {rule: matches for rule, matches in kept.items() if matches})
 
 
 # Words that take a kindness back before the sentence ends: 单位我们没联系，今天再不还就难说了.
-_TURNED = re.compile(
-    r"难说|说不准|不好说|说不定|就不一定|除非(?!.{0,8}(?:授权|同意|要求|允许|书面))"
-    r"|再不(?:到账|还|付|处理|交)|要是[您你]不|如果[您你]不|[您你]要是不"
-)
+_TURNED: Mapping[Lang, re.Pattern[str]] = {
+    "zh": re.compile(
+        r"难说|说不准|不好说|说不定|就不一定|除非(?!.{0,8}(?:授权|同意|要求|允许|书面))"
+        r"|例外|另当别论|另算|破例|再不(?:到账|还|付|处理|交)|要是[您你]不|如果[您你]不|[您你]要是不"
+    ),
+    "en": re.compile(
+        r"\b(?:unless|as long as|so long as|provided|if|once) (?:and until )?you"
+        r" (?:pay|settle|cooperate|clear|do as|do what|do not pay|do not settle|fail to pay|refuse|keep refusing"
+        r"|play|ignore)\b"
+        r"|\b(?:provided|as long as|so long as|only if)\b[^.]{0,30}\b(?:money|payment|funds|paid)\b"
+        r"|\bbut for you\b|\bin your case\b|\bmake an exception\b|\bexcept for you\b"
+    ),
+}
+# What no exception reaches across: we will not call the police, but we will tell your family.
+_CROSSED: Mapping[Lang, re.Pattern[str]] = {
+    "zh": re.compile(
+        r"(?:但是?|不过|可是?|只是)，?(?:我们|我|同事)?(?:还是)?(?:会|要|得|只能|一定|就|可以)"
+        r"(?:告诉|通知|联系|找|让|跟|去|到|上门|报|起诉|公布|打给|给(?!您|你)|发给)"
+        r"|(?:但是?|不过|可是?)，?(?:你们|您们|像[你您]|有些人|某些)"
+    ),
+    "en": re.compile(
+        r"\b(?:but|however|though|then|so) ,? ?(?:we|i|they|my \w+|our \w+)"
+        r" (?:will|might|may|can|could|would|have to|am going to|are going to|shall|must)\b(?! not\b)"
+        r"|\b(?:but|though|although|except) ,? ?(?:your (?:lot|kind|sort|people|type)|you people|some people|certain)\b"
+    ),
+}
 
 
 def _turned(exception: Match, turned: Iterable[int], layout: Layout) -> bool:

@@ -168,9 +168,11 @@ def _negated(
         if bare and not any(n.start() <= bare.start() < n.end() for n in found) and not wide:
             count += 1
     tail = text[match.head_end : sentence[1]]
-    if count % 2 == 0:
-        return bool(cues.after.match(tail)) and "不" not in text[max(clause_start, match.head - 2) : match.head]
     whole = text[sentence[0] : match.head] + " " + tail
+    if count % 2 == 0:
+        if not cues.after.match(tail) or "不" in text[max(clause_start, match.head - 2) : match.head]:
+            return False
+        return not cues.chinese or not cues.bargain.search(whole)
     for bargain in cues.bargain.finditer(whole):
         stretch = whole[max(0, bargain.start() - 12) : bargain.end() + 16]
         if not cues.inability.search(stretch):

@@ -38,6 +38,9 @@ _FREQUENT_PAIRS = (
     "确实辛苦家里安顿安排时候事情东西地方朋友开始结束继续帮助支持联络沟通协商商量材料审核提交登记备注反馈答复工资收入生活身体"
     "医院医生住院看病学校孩子老人父母爱人老师同学上班下班早上上午中午下午晚上周末月底下周下月网点官方官网官微应用手机短信微信"
     "余额扣款入账到账明细流水利率本金罚息减免延期宽限最近目前之前之后刚才马上尽快及时按时准时顺利成功失败系统网络信号声音清楚"
+    "推荐介绍建议影响规定政策使用进行标准方式办法条件资格要求产品业务合作活动优惠费用价格普通特别专门专业经理顾问窗口柜台热线平台官方"
+    "首先其次另外此外因此虽然如此比如例如按照根据通过经过关于由于随时经常通常一般比较非常完全直接目前如今每天每年每周今年去年明年"
+    "男士女士师傅阿姨叔叔小姐大爷辛苦麻烦请教指教打听希望祝愿顺利平安健康快乐开心舒服难过着急担忧放松休养康复"
     "明白了解理解体谅原谅配合支付转账充值绑定登录验证核对更新修改变更取消恢复私人个人本人他人紧张不用"
 )
 _FREQUENT = frozenset(_FREQUENT_PAIRS[i : i + 2] for i in range(0, len(_FREQUENT_PAIRS), 2))
@@ -55,7 +58,7 @@ _COUNTED = _NUMERALS | frozenset("元块圆角分整半钟多余来期年月日�
 
 def _inside_number(text: str, start: int, end: int) -> bool:
     """Whether a term that is all numerals (二百五, 十三点) is part of an amount or a time: 三千二百五十元, 十三点半."""
-    if not _NUMERALS.issuperset(text[start:end]):
+    if text[start] not in _NUMERALS or not _NUMERALS.issuperset(text[start:end]):
         return False
     return (start > 0 and text[start - 1] in _NUMERALS) or (end < len(text) and text[end] in _COUNTED)
 
@@ -205,9 +208,10 @@ class Terms:
             return
         text = view.text
         sounds = homophones.sound_view(view)
+        straight = len(sounds.text) == len(text)  # runs of letters only ever become shorter
         people: tuple[Name, ...] | None = None
         for last, (size, entry, _) in self._sound.iter(sounds.text):
-            start, end = sounds.origin(last - size + 1, last + 1)
+            start, end = (last - size + 1, last + 1) if straight else sounds.origin(last - size + 1, last + 1)
             surface = text[start:end]
             if not self._terms.get(surface, _NONE).isdisjoint(self.classes[entry]):
                 continue  # it is spelt there, and found already

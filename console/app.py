@@ -35,6 +35,8 @@ PAGES = (
     "home",
     "queue",
     "call",
+    "quality",
+    "evidence",
     "dashboard",
     "live",
     "softphone",

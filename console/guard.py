@@ -8,8 +8,10 @@ limit and no further, whatever its headers say of its length.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from time import monotonic
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -28,6 +30,9 @@ COOKIE = "callgate_session"
 TOUCH = timedelta(minutes=1)
 """A session's use is written down at most this often: reading pages must not queue for the write lock."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+PATIENCE_S, SLOWEST = 20.0, 128 * 1024
+"""How long a body may take, in seconds: so long, and as long as its largest size takes at so many bytes a second.
+Whoever sends a byte now and then would else hold a connection, and what was read, for ever."""
 MAX_BODY = 1024 * 1024
 """Bytes of a request where the route does not say otherwise; the largest form is a campaign's settings."""
 F = TypeVar("F", bound=Callable[..., Any])
@@ -87,7 +92,7 @@ class GuardedRoute(APIRoute):
             try:
                 return await original(body.request)
             except Exception as e:
-                if body.too_large:
+                if body.broken_off:
                     raise body.refusal() from e
                 raise
 
@@ -95,12 +100,15 @@ class GuardedRoute(APIRoute):
 
 
 class Body:
-    """A request's body, which breaks off after ``limit`` bytes. A chunked body says nothing of its length, and what
-    says it may lie: what counts is what arrives. Raises ``HTTPException`` 413 where the header says too much already.
+    """A request's body, which breaks off after ``limit`` bytes, and where it takes longer than a slow line would. A
+    chunked body says nothing of its length, and what says it may lie: what counts is what arrives. Raises
+    ``HTTPException`` 413 where the header says too much already.
     """
 
     def __init__(self, request: Request, limit: int) -> None:
         self._receive, self._limit, self._read = request.receive, limit, 0
+        self._until = monotonic() + PATIENCE_S + limit / SLOWEST
+        self._whole = self.too_slow = False
         said = request.headers.get("content-length", "0")
         if not (said.isascii() and said.isdigit() and int(said) <= limit):
             raise self.refusal()
@@ -110,12 +118,25 @@ class Body:
     def too_large(self) -> bool:
         return self._read > self._limit
 
+    @property
+    def broken_off(self) -> bool:
+        return self.too_large or self.too_slow
+
     def refusal(self) -> HTTPException:
         """The rest is not waited for: the connection ends with the answer."""
+        if self.too_slow:
+            return HTTPException(408, "the body took too long", headers={"Connection": "close"})
         return HTTPException(413, f"a body has at most {self._limit} bytes", headers={"Connection": "close"})
 
     async def _counted(self) -> Message:
-        message = await self._receive()
+        if self._whole:
+            return await self._receive()  # whoever waits for the reader to leave may wait
+        try:
+            message = await asyncio.wait_for(self._receive(), max(0.0, self._until - monotonic()))
+        except TimeoutError:
+            self.too_slow = True
+            raise MultiPartException("too slow") from None
+        self._whole = not message.get("more_body", False)
         self._read += len(message.get("body", b""))
         if self.too_large:
             raise MultiPartException("too large")  # at this one the parser closes the files that it has begun

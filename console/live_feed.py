@@ -13,9 +13,12 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
+
 from archive.flagging import reason_kind, severity_rank
 from console.context import LiveCalls
 from console.i18n import PageLang, translator
+from console.live_names import LiveNames
 from console.privacy import hide
 from sentiment.labels import SHOWN_EMOTIONS
 
@@ -24,8 +27,9 @@ KEEP_ALIVE = 15.0
 RETRY_MS = 3000
 
 
-def shown(call: Mapping[str, Any], lang: PageLang, clear: bool) -> dict[str, Any]:
-    """One live call as a page shows it, in the reader's language; ``clear``: numbers need not be hidden."""
+def shown(call: Mapping[str, Any], lang: PageLang, names: LiveNames | None) -> dict[str, Any]:
+    """One live call as a page shows it, in the reader's language. With ``names`` its names and numbers are covered."""
+    hidden = () if names is None else names.of(call)
     if call.get("ended"):
         return {"call_id": call["call_id"], "ended": True}
     _ = translator(lang)
@@ -47,11 +51,17 @@ def shown(call: Mapping[str, Any], lang: PageLang, clear: bool) -> dict[str, Any
         "emotion_name": SHOWN_EMOTIONS[emotion].name[lang] if emotion in SHOWN_EMOTIONS else "–",
         "who": call.get("who") or "",
         "who_name": _(str(call["who"])) if call.get("who") else "",
-        "text": text if clear else hide(text),
+        "text": text if names is None else hide(text, hidden),
         "flags": flags,
         "severity": max((flag["severity"] for flag in flags), default=0),
         "can_take_over": bool(call.get("can_take_over", True)),
     }
+
+
+async def all_shown(live: LiveCalls, lang: PageLang, names: LiveNames | None) -> list[dict[str, Any]]:
+    """Every live call as :func:`shown`."""
+    snapshot = live.snapshot()
+    return await run_in_threadpool(lambda: [shown(call, lang, names) for call in snapshot])
 
 
 def event(kind: str, data: Any) -> bytes:
@@ -60,7 +70,11 @@ def event(kind: str, data: Any) -> bytes:
 
 
 async def events(
-    live: LiveCalls, lang: PageLang, clear: bool, allowed: Callable[[], Awaitable[bool]], keep_alive: float = KEEP_ALIVE
+    live: LiveCalls,
+    lang: PageLang,
+    names: LiveNames | None,
+    allowed: Callable[[], Awaitable[bool]],
+    keep_alive: float = KEEP_ALIVE,
 ) -> AsyncIterator[bytes]:
     """``calls`` once with all there are, then ``call`` for each change; ``closed`` once ``allowed`` says no, which is
     asked every ``keep_alive`` seconds."""
@@ -69,7 +83,7 @@ async def events(
     coming: asyncio.Task[Mapping[str, Any] | None] | None = None
     try:
         yield f"retry: {RETRY_MS}\n\n".encode()
-        yield event("calls", [shown(call, lang, clear) for call in live.snapshot()])
+        yield event("calls", await all_shown(live, lang, names))
         check_at = loop.time() + keep_alive
         while True:
             if coming is None:
@@ -85,7 +99,7 @@ async def events(
                 call, coming = coming.result(), None
                 if call is None:
                     return
-                yield event("call", shown(call, lang, clear))
+                yield event("call", await run_in_threadpool(shown, call, lang, names))
     finally:
         if coming is not None:
             coming.cancel()

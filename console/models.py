@@ -130,6 +130,32 @@ class Scorecard(ConsoleBase):
     saved_at: Mapped[datetime]
 
 
+class Calibration(ConsoleBase):
+    """Calls that several reviewers score, each without seeing the others' scorecards until the session is closed."""
+
+    __tablename__ = "console_calibrations"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column(Label(128))
+    card: Mapped[str] = mapped_column(Label(64))
+    opened_by: Mapped[str] = mapped_column(Label(64))
+    opened_at: Mapped[datetime]
+    closed_by: Mapped[str | None] = mapped_column(Label(64))
+    closed_at: Mapped[datetime | None]
+
+
+class CalibrationCall(ConsoleBase):
+    """A call of a calibration session."""
+
+    __tablename__ = "console_calibration_calls"
+    __table_args__ = (Index(None, "call_id"),)
+
+    calibration_id: Mapped[int] = mapped_column(
+        ForeignKey("console_calibrations.id", ondelete="CASCADE"), primary_key=True
+    )
+    call_id: Mapped[str] = mapped_column(Label(36), primary_key=True)
+
+
 class Correction(ConsoleBase):
     """A reviewer's word against a model's: ``field`` (intent, emotion, verdict) of a turn should be ``value``."""
 

@@ -27,7 +27,7 @@ def names_in(verdicts: Iterable[VerdictRow], call: Call, scripts: Path | None = 
     ``scripts`` is the operator's folder; those that ship are looked at too."""
     if call.script_id is None:
         return ()
-    files = tuple(sorted(scripts.glob("**/*.yaml")) if scripts is not None else ()) + tuple(find_scripts())
+    files = _files(scripts)
     patterns = _patterns(call.script_id, call.lang, tuple((file, file.stat().st_mtime_ns) for file in files))
     found: set[str] = set()
     for verdict in verdicts:
@@ -36,9 +36,27 @@ def names_in(verdicts: Iterable[VerdictRow], call: Call, scripts: Path | None = 
             if match is not None:
                 found.update(text for name, text in match.groupdict().items() if text and name.startswith("personal"))
                 break
-    for name in list(found):
-        found.update(_parts(name))
-    return tuple(sorted(found, key=lambda name: (-len(name), name)))
+    return _with_parts(found)
+
+
+def names_in_line(text: str, lang: str, scripts: Path | None = None) -> tuple[str, ...]:
+    """The names in one line of the agent's, whichever script it is of: for a call whose rows are not written yet."""
+    files = _files(scripts)
+    found: set[str] = set()
+    for pattern in _lines(lang, tuple((file, file.stat().st_mtime_ns) for file in files)):
+        match = pattern.fullmatch(text)
+        if match is not None:
+            found.update(value for value in match.groupdict().values() if value)
+    return _with_parts(found)
+
+
+def _files(scripts: Path | None) -> tuple[Path, ...]:
+    return tuple(sorted(scripts.glob("**/*.yaml")) if scripts is not None else ()) + tuple(find_scripts())
+
+
+def _with_parts(names: set[str]) -> tuple[str, ...]:
+    whole = names.union(*(_parts(name) for name in names))
+    return tuple(sorted(whole, key=lambda name: (-len(name), name)))
 
 
 def _parts(name: str) -> set[str]:
@@ -65,6 +83,23 @@ def _patterns(
             for key, line in script.content.lines.items():
                 found[key] = found.get(key, ()) + tuple(map(_pattern, (line.text, *line.alternates.values())))
     return found
+
+
+@lru_cache(maxsize=8)
+def _lines(lang: str, files: tuple[tuple[Path, int], ...]) -> tuple[re.Pattern[str], ...]:
+    """The lines of every script in ``lang`` that say a name."""
+    found: dict[str, re.Pattern[str]] = {}
+    for file, _ in files:
+        try:
+            script = parse(file)
+        except ScriptError:
+            continue
+        if script.lang == lang:
+            for line in script.content.lines.values():
+                for text in (line.text, *line.alternates.values()):
+                    if PERSONAL & set(_SLOT.findall(text)):
+                        found[text] = _pattern(text)
+    return tuple(found.values())
 
 
 def _pattern(template: str) -> re.Pattern[str]:

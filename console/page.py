@@ -39,7 +39,7 @@ def person_of(request: Request) -> SignedIn:
 
 def lang_of(request: Request) -> i18n.PageLang:
     person: SignedIn | None = getattr(request.state, "person", None)
-    own = person.lang if person is not None else None
+    own = person.lang if person is not None else getattr(request.state, "invited_lang", None)
     return i18n.choose(request.cookies.get("lang"), request.headers.get("accept-language", ""), own)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from archive.dashboards import Dashboards, Dimension, Numbers
 from archive.queries import CallFilter
+from compliance_checks.explain import category_name
 from console.cells import Cell, Panel, Tile
 from console.cube import Cube, calls_of_rules
 from console.i18n import PageLang, translator
@@ -185,7 +186,13 @@ class Panels:
                 cells.append(cell)
                 _add(line, cell)
             table.append(tuple(cells))
-        chart = {"kind": "line", "format": "score", "x": [self._day(day) for day in days], "series": series}
+        chart = {
+            "kind": "line",
+            "format": "score",
+            "axis": self._("valence: from bad to good"),
+            "x": [self._day(day) for day in days],
+            "series": series,
+        }
         felt = any(value is not None for line in series for value in line["data"])
         head = (self._(self._step_name), *(name for name, _ in columns))
         return Panel("sentiment", title, head, tuple(table), chart if felt else None)
@@ -238,7 +245,11 @@ class Panels:
             calls = several.get(rule, calls)
             cell = Cell(times, href=self._to(asks))
             told = ", ".join(self._(f"decision: {decision}") for decision in decisions)
-            words = (Cell(rule, "text"), Cell(self._(category), "text"), Cell(told, "text"))
+            words = (
+                Cell(rule, "text"),
+                Cell(category_name(category or "", self._lang), "text"),
+                Cell(told, "text"),
+            )
             rows.append((*words, cell, Cell(calls, href=cell.href)))
             _add(bar, cell)
         chart = {"kind": "bar", "format": "number", "x": [str(row[0].value) for row in rows], "series": [bar]}

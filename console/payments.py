@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from archive import promises, rollups
+from archive import days, promises, rollups
 from archive.database import Database, DatabaseError
 from archive.promises import CaseHistory, Payment
 from campaigns.models import Debt, Update
@@ -76,7 +76,7 @@ def catch_up(database: Database, midnight: int) -> bool:
     campaigns = has_campaigns(database)
     with database.read() as session:
         news = campaigns and promises.behind(session, source)
-        stale = rollups.behind(session) or rollups.midnight_moves(session, midnight)
+        stale = rollups.behind(session) or days.can_keep(session, midnight)
     try:
         if news:
             promises.refresh(database, source)

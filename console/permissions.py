@@ -11,6 +11,7 @@ Permission = Literal[
     "calls.listen",  # recordings, with a tone over what the other permissions do not give; every play is audited
     "personal.read",  # names and numbers in the clear
     "secrets.hear",  # recordings with the digits by which a borrower proved who they are
+    "evidence.export",  # a call's evidence bundle: its sound as it is, nothing covered; every export is audited
     "review.write",  # comments, scorecards, corrections, assignment
     "dashboard.read",
     "live.read",
@@ -49,6 +50,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
         "calls.listen",
         "personal.read",
         "secrets.hear",
+        "evidence.export",
         "review.write",
         "compliance.read",
         "scripts.approve",

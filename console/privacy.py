@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 from archive.covering import MASK as HIDDEN
-from archive.queries import Hit
 
 _DIGITS = re.compile(r"\d(?:[\d -]{2,}\d)|(?:[零〇一二三四五六七八九幺两]){4,}", re.ASCII)
 _ENGLISH = re.compile(
@@ -25,10 +23,6 @@ def hide(text: str, names: tuple[str, ...] = ()) -> str:
     for pattern in (_DIGITS, _ENGLISH):
         text = pattern.sub(lambda m: HIDDEN * len(m.group()), text)
     return text
-
-
-def redact(hit: Hit) -> Hit:
-    return replace(hit, text=hide(hit.text))
 
 
 def hide_values(value: Any, names: tuple[str, ...] = ()) -> Any:

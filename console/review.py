@@ -40,6 +40,16 @@ class Reviews:
         )
         return {row.call_id: row.reviewer for row in self._session.execute(found)}
 
+    def second(self, call_id: str) -> str | None:
+        """Who was asked for a second opinion."""
+        found = sa.select(Assignment.reviewer).where(Assignment.call_id == call_id, Assignment.second.is_(True))
+        return self._session.scalar(found)
+
+    def calls_of(self, reviewer: str, limit: int = 1000) -> tuple[str, ...]:
+        """The calls that ``reviewer`` was given last, as first or as second."""
+        found = sa.select(Assignment.call_id).where(Assignment.reviewer == reviewer).order_by(Assignment.id.desc())
+        return tuple(dict.fromkeys(self._session.scalars(found.limit(limit))))
+
     # comments --------------------------------------------------------------------------------------------------
 
     def comment(self, call_id: str, text: str, at: float | None, *, by: str) -> Comment:

@@ -16,10 +16,13 @@ def contact_rule(place: str, rule: ContactRule, lang: Lang) -> str:
 def record_rule(record: Record, lang: Lang) -> str:
     """How long records are kept, in days; what nobody has established is said so."""
     zh = lang == "zh"
-    unknown = "未定" if zh else "not established"
-    least = unknown if record.keep_days_min is None else record.keep_days_min
-    most = unknown if record.keep_days_max is None else record.keep_days_max
-    kept = f"至少 {least} 天，至多 {most} 天" if zh else f"at least {least}, at most {most} days"
+    least, most = record.keep_days_min, record.keep_days_max
+    if zh:
+        kept = "最短期限未确定" if least is None else f"至少 {least} 天"
+        kept += "，最长期限未确定" if most is None else f"，至多 {most} 天"
+    else:
+        kept = "shortest time not established" if least is None else f"at least {least} days"
+        kept += ", longest not established" if most is None else f", at most {most} days"
     if record.required is None:
         return kept
     must = (

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from threading import Lock
 
 from fastapi import Request, Response
 
+from archive.errors import ArchiveError
+
+PROXIES_VARIABLE = "CALLGATE_TRUSTED_PROXIES"
+LOCAL = "127.0.0.0/8,::1"
+"""A proxy on the same machine is trusted without being named."""
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data: blob:; "
     "connect-src 'self'; media-src 'self' blob:; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
@@ -30,6 +38,34 @@ async def headers(request: Request, go_on: Callable[[Request], Awaitable[Respons
     if not request.url.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+@lru_cache(maxsize=4)
+def _networks(listed: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(each.strip(), strict=False) for each in listed.split(",") if each.strip())
+    except ValueError as e:
+        raise ArchiveError(f"{PROXIES_VARIABLE}: {e}") from e
+
+
+def client_address(request: Request) -> str:
+    """Who asks. Behind a proxy that is trusted, the last address in X-Forwarded-For that is none of the proxies': what
+    stands before it was written by the client. Without it one guesser would use up every colleague's tries."""
+    networks = _networks(os.environ.get(PROXIES_VARIABLE) or LOCAL)
+    address = request.client.host if request.client else "?"
+    for named in reversed(request.headers.get("x-forwarded-for", "").split(",")):
+        if not _among(address, networks) or not named.strip():
+            break
+        address = named.strip()
+    return address[:64]
+
+
+def _among(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in networks)
 
 
 class AttemptLimit:

@@ -34,6 +34,8 @@ _BATCH = 32
 _SMALL_TALK = frozenset({"other", "affirm", "deny", "greeting", "goodbye"})
 _CLEAR = 0.6
 """Confidence from which a clause alone counts as a further intent: our own figure."""
+_MISLED = 0.4
+"""Probability on intents that a look-alike rules out from which the rest is read again: our own figure."""
 _SETTLED = 0.7
 """Confidence of another intent from which a safety intent must clear the common bar to stand beside it: our own figure,
 chosen on the calibration families."""
@@ -259,6 +261,9 @@ class Understander:
             return (("other", 0.0),)
         scores, calibration = scored.intents, self.model.calibration
         cleared = rules.cleared(text, lang)
+        if sum(scores[k] for k in cleared) > _MISLED:
+            scored, cleared = self._beside(text, lang, expects, scored, cleared)
+            scores = scored.intents
         # What an idiom rules out leaves its probability to the others: a dare to sue is not "other" for being no lawsuit.
         left = max(sum(p for k, p in scores.items() if k not in cleared), 1e-9)
         ranked = sorted(((k, p / left) for k, p in scores.items() if k not in cleared), key=lambda item: -item[1])
@@ -280,6 +285,18 @@ class Understander:
                 found.setdefault(name, p)
         main, *rest = found.items()
         return (main, *sorted(rest, key=lambda item: -item[1]))
+
+    def _beside(
+        self, text: str, lang: str, expects: str | None, scored: Scores, cleared: frozenset[str]
+    ) -> tuple[Scores, frozenset[str]]:
+        """The model was misled by a look-alike: what stands beside it is read alone, if it is enough to read."""
+        rest = rules.without_alike(text, lang)
+        size = len(rest.replace(" ", "")) if lang == "zh" else len(rest)
+        if size < _LEAST_CLAUSE[lang] or rest == text:
+            return scored, cleared
+        again = self.model.scores(rest, lang, expects)
+        doubted = frozenset(k for k in cleared if again.intents[k] < _CLEAR)
+        return Scores(again.intents, scored.emotions, again.present), doubted
 
     def _clauses(self, text: str, lang: str) -> list[tuple[str, float]]:
         """What the single clauses of a punctuated utterance clearly want: a further wish may drown in the whole."""

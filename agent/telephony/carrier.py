@@ -141,7 +141,6 @@ _CAUSES: dict[int, Failure] = {
     3: "unreachable",
     16: "cancelled",  # normal clearing before answer
     17: "busy",  # 486
-    18: "no_answer",
     20: "unreachable",  # 480 subscriber absent
     21: "rejected",  # 603, 403
     22: "invalid_number",
@@ -162,11 +161,11 @@ _CAUSES: dict[int, Failure] = {
 def failure_of(cause: int, *, rang: bool) -> Failure:
     """The failure behind a Q.850 ``cause``.
 
-    A ring that ran out and a trunk that cannot be reached both end in 19 (SIP 480): only having rung tells them
-    apart.
+    A ring that ran out and a trunk that cannot be reached both end in 19 (SIP 480) or 18 (408): only having rung
+    tells them apart.
     """
-    if cause == 19:
+    if cause in (18, 19):  # 18: no final answer of any kind in time (SIP 408)
         return "no_answer" if rang else "unreachable"
-    if cause == 16 and rang:
+    if cause in (16, 31) and rang:
         return "no_answer"
     return _CAUSES.get(cause, "carrier_error")

@@ -7,22 +7,36 @@
     values: {lang: {中文: zh, 英文: en}}
     country_code: "+86"
     date_order: DMY
+    ignore: [客户经理]
     ignore_other_columns: true
 
-Without a mapping every column must be headed by a field's own name.
+Without a mapping every column must be headed by a field's own name. ``ignore_other_columns`` ignores what nobody named,
+but no column whose heading reads like one of ours that protects people: those are mapped, or named under ``ignore``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from campaigns.config import load_yaml
 from campaigns.errors import ConfigError, ImportRefused
-from campaigns.importing.reading import Cell, RawRow
+from campaigns.importing.table import Cell, RawRow
+
+_PROTECTING: Final[Mapping[str, tuple[str, ...]]] = {
+    "do_not_contact": (
+        "do not call", "dnc", "opt out", "cease", "stop contact", "请勿联系", "停止联系", "停催", "禁呼", "勿扰",
+    ),
+    "attorney": ("lawyer", "legal representation", "represented", "律师", "代理律师"),
+    "deceased": ("dead", "death", "死亡", "已故", "身故"),
+    "bankrupt": ("bankruptcy", "insolvent", "破产"),
+    "consents": ("consent", "同意", "授权同意"),
+}  # fmt: skip
+"""What lenders head such columns with."""
 
 
 class FileMapping(BaseModel):
@@ -35,9 +49,12 @@ class FileMapping(BaseModel):
     date_order: Literal["DMY", "MDY"] | None = None
     delimiter: Annotated[str | None, Field(min_length=1, max_length=1)] = None
     sheet: str | None = None
+    ignore: tuple[str, ...] = ()
     ignore_other_columns: bool = False
 
-    def bind(self, columns: tuple[str, ...], fields: Mapping[str, object], name: str) -> dict[str, str]:
+    def bind(
+        self, columns: tuple[str, ...], fields: Mapping[str, object], required: Collection[str], name: str
+    ) -> dict[str, str]:
         """Field to column for a file with ``columns``. Raises ``ImportRefused`` naming what does not fit."""
         for field in (*self.columns, *self.constants, *self.values):
             if field not in fields:
@@ -48,13 +65,22 @@ class FileMapping(BaseModel):
                 raise ImportRefused(f"{name}: has no column {column!r} (for {field})")
             bound[field] = column
         taken = set(bound.values())
+        like = {_bare(word): field for field in fields for word in (field, *_PROTECTING.get(field, ()))}
         for column in columns:
-            if column in fields and column not in bound and column not in taken and column not in self.constants:
+            if column in taken or column in self.ignore:
+                continue
+            if column in fields and column not in bound and column not in self.constants:
                 bound[column] = column
-            elif column not in taken and not self.ignore_other_columns:
+            elif (meant := like.get(_bare(column))) is not None and meant not in bound and meant not in self.constants:
+                raise ImportRefused(
+                    f"{name}: column {column[:60]!r} looks like the field {meant}: map it, or name it under ignore"
+                )
+            elif not self.ignore_other_columns:
                 raise ImportRefused(
                     f"{name}: column {column[:60]!r} is no field: map it, or set ignore_other_columns in the mapping"
                 )
+        if lacking := [field for field in required if field not in bound and field not in self.constants]:
+            raise ImportRefused(f"{name}: no column and no constant for {', '.join(lacking)}")
         return bound
 
     def cells(self, row: RawRow, bound: Mapping[str, str]) -> dict[str, Cell]:
@@ -67,6 +93,11 @@ class FileMapping(BaseModel):
                 cell = table.get(str(cell).strip(), cell)
             cells[field] = cell
         return cells
+
+
+def _bare(heading: str) -> str:
+    """A heading without case, spaces and signs: ``Do Not Contact`` must not pass for a column that may be ignored."""
+    return "".join(c for c in unicodedata.normalize("NFKC", heading).casefold() if c.isalnum())
 
 
 def load_mapping(path: Path | None) -> FileMapping:

@@ -17,12 +17,15 @@ from sqlalchemy.orm import Session
 
 from archive.database import Database
 from campaigns.importing.mapping import FileMapping
-from campaigns.importing.reading import Cell, Table, read_table
-from campaigns.importing.rows import FIELDS, BorrowerRow, Problem, name_key, parse_row
+from campaigns.importing.reading import read_table
+from campaigns.importing.rows import FIELDS, REQUIRED, BorrowerRow, Problem, name_key, parse_row
+from campaigns.importing.table import Cell, Table
 from campaigns.models import Debt, Import, Number, Person, PersonNumber
 from campaigns.settling import stop_person
 
 CHUNK = 1000
+SHARED = 8
+"""People of one file who may have a telephone number in common: a household, or a small firm."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -80,13 +83,14 @@ def import_portfolio(
     rows, again = _distinct(rows)
     counts["repeated"] = again
     stop = bool(problems) and not skip_bad_rows
+    agreed: dict[int, set[str]] = {}
     with database.write() as session:
         record = Import(kind="portfolio", lender=lender or "", sha256=table.sha256, at=now, counts={})
         session.add(record)
         session.flush()
         if not stop:
             for start in range(0, len(rows), CHUNK):
-                _enter(session, rows[start : start + CHUNK], record.id, day, now, counts)
+                _enter(session, rows[start : start + CHUNK], record.id, day, now, counts, agreed)
                 progress("writing", min(start + CHUNK, len(rows)), len(rows))
         record.counts = counts
         if stop or dry_run:
@@ -97,7 +101,7 @@ def import_portfolio(
 def _parse(
     table: Table, mapping: FileMapping, day: date, progress: Progress
 ) -> tuple[list[BorrowerRow], list[Problem], int]:
-    bound = mapping.bind(table.columns, FIELDS, table.name)
+    bound = mapping.bind(table.columns, FIELDS, REQUIRED, table.name)
     rows: list[BorrowerRow] = []
     problems: list[Problem] = []
     seen: dict[tuple[str, str], BorrowerRow] = {}
@@ -126,9 +130,25 @@ def _parse(
             continue
         rows.append(row)
     progress("reading", total, total)
+    crowded = _crowded(rows)
+    problems += [Problem(row.line, "phone", reason) for row in rows if (reason := _shared(row, crowded))]
+    rows = [row for row in rows if crowded.isdisjoint(row.numbers)]
     if doubtful:  # nobody can say which of them holds
         rows = [row for row in rows if (row.lender, row.account) not in doubtful]
     return rows, sorted(problems, key=lambda p: p.line), total
+
+
+def _crowded(rows: Sequence[BorrowerRow]) -> set[str]:
+    """Numbers under which the file lists more people than share a telephone: a placeholder, or the lender's own."""
+    people: dict[str, set[str]] = {}
+    for row in rows:
+        for number in row.numbers:
+            people.setdefault(number, set()).add(row.person_key)
+    return {number for number, listed in people.items() if len(listed) > SHARED}
+
+
+def _shared(row: BorrowerRow, crowded: set[str]) -> str:
+    return f"stands with more than {SHARED} people: it is nobody's own" if not crowded.isdisjoint(row.numbers) else ""
 
 
 def _distinct(rows: Sequence[BorrowerRow]) -> tuple[list[BorrowerRow], int]:
@@ -137,7 +157,13 @@ def _distinct(rows: Sequence[BorrowerRow]) -> tuple[list[BorrowerRow], int]:
 
 
 def _enter(
-    session: Session, rows: Sequence[BorrowerRow], import_id: int, day: date, now: datetime, counts: dict[str, int]
+    session: Session,
+    rows: Sequence[BorrowerRow],
+    import_id: int,
+    day: date,
+    now: datetime,
+    counts: dict[str, int],
+    agreed: dict[int, set[str]],
 ) -> None:
     stored = _stored(session, rows)
     fresh, changed = [], []
@@ -170,6 +196,7 @@ def _enter(
     session.flush()
     for row in writing:
         _flags(session, row, people[row.line], now)
+    _consents(session, writing, people, now, agreed)
 
 
 def _stored(session: Session, rows: Sequence[BorrowerRow]) -> dict[tuple[str, str], Debt]:
@@ -209,8 +236,9 @@ def _people(session: Session, rows: Sequence[BorrowerRow], now: datetime) -> dic
             sa.insert(Person).returning(Person.id, Person.key),
             [
                 {
-                    "key": row.person_key, "name": row.name, "country": row.region, "consents": list(row.consents),
-                    "attorney": False, "deceased": False, "bankrupt": False, "created_at": now, "updated_at": now,
+                    "key": row.person_key, "name": row.name, "country": row.region,
+                    "consents": sorted(row.consents or ()), "attorney": False, "deceased": False, "bankrupt": False,
+                    "created_at": now, "updated_at": now,
                 }
                 for row in missing.values()
             ],
@@ -245,15 +273,30 @@ def _values(row: BorrowerRow, person_id: int, import_id: int, day: date, now: da
 
 
 def _flags(session: Session, row: BorrowerRow, person_id: int, now: datetime) -> None:
-    """What protects the person goes up by an import, never down; only consents and wishes are replaced."""
-    if not (row.attorney or row.deceased or row.bankrupt or row.do_not_contact or row.only or row.consents):
+    """What protects the person goes up by an import, never down; only wishes are replaced."""
+    if not (row.attorney or row.deceased or row.bankrupt or row.do_not_contact or row.only):
         return
     person = session.get_one(Person, person_id, with_for_update=True)
     person.attorney = person.attorney or row.attorney
     person.deceased = person.deceased or row.deceased
     person.bankrupt = person.bankrupt or row.bankrupt
-    person.consents = sorted(row.consents)
     if row.only is not None:
         person.only_from, person.only_to = row.only
     if row.do_not_contact:
         stop_person(session, person_id, "do_not_contact", now)
+
+
+def _consents(
+    session: Session, rows: Sequence[BorrowerRow], people: dict[int, int], now: datetime, agreed: dict[int, set[str]]
+) -> None:
+    """Consent that cannot be shown is no consent: an empty cell withdraws it, and where two rows of one file say
+    different things of a person, what both of them state counts (``agreed``, by person, over the whole file)."""
+    for row in rows:
+        if row.consents is not None:
+            person_id = people[row.line]
+            agreed[person_id] = agreed.get(person_id, set(row.consents)) & set(row.consents)
+    said = {people[row.line] for row in rows if row.consents is not None}
+    stored = session.execute(sa.select(Person.id, Person.consents).where(Person.id.in_(said))) if said else ()
+    for person_id in [i for i, consents in stored if set(consents) != agreed[i]]:
+        person = session.get_one(Person, person_id, with_for_update=True)
+        person.consents, person.updated_at = sorted(agreed[person_id]), now

@@ -15,14 +15,15 @@ from typing import Any, Final
 from agent.case import CaseError, CaseFile
 from campaigns.importing import fields as f
 from campaigns.importing.mapping import FileMapping
-from campaigns.importing.reading import Cell
+from campaigns.importing.table import Cell
+from campaigns.importing.text import FieldError, text_of
 from compliance_checks.contact import CONSENTS
 
 FIELDS: Final[Mapping[str, f.Parser]] = {
     "account": f.account,
     "lender": f.words,
     "person_id": f.account,
-    "borrower_name": f.words,
+    "borrower_name": f.name,
     "phone": f.phone,
     "phone_2": f.phone,
     "phone_3": f.phone,
@@ -38,14 +39,14 @@ FIELDS: Final[Mapping[str, f.Parser]] = {
     "due_date": f.day,
     "days_past_due": f.whole,
     "id_last4": f.last4,
-    "call_back_number": partial(f.text_of, most=20),
+    "call_back_number": partial(text_of, most=20),
     "plans": f.listed,
     "fees_allowed": f.listed,
     "lawsuit_filed": f.flag,
     "credit_report_due": f.flag,
-    "note": partial(f.text_of, most=500),
+    "note": f.note,
     "risk": f.one_of("low", "medium", "high"),
-    "consents": f.listed,
+    "consents": f.consents,
     "do_not_contact": f.flag,
     "attorney": f.flag,
     "deceased": f.flag,
@@ -84,7 +85,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class BorrowerRow:
-    """One debt as imported, checked. ``facts`` is what of the case file has no column of its own."""
+    """One debt as imported, checked. ``facts`` is what of the case file has no column of its own.
+
+    ``consents`` are those that the file states; ``()`` for an empty cell, which states that there is none; ``None``
+    for a file without the column, which says nothing of them.
+    """
 
     line: int
     account: str
@@ -99,7 +104,7 @@ class BorrowerRow:
     amount_due: Decimal
     currency: str
     due_date: date
-    consents: tuple[str, ...]
+    consents: tuple[str, ...] | None
     only: tuple[str, str] | None
     do_not_contact: bool
     attorney: bool
@@ -117,6 +122,8 @@ def parse_row(
     problems: list[Problem] = []
     for name, cell in cells.items():
         if cell is None or (isinstance(cell, str) and not cell.strip()):
+            if name == "consents":  # whoever keeps the column says with an empty cell that there is no consent
+                values[name] = []
             continue
         key = (name, cell) if name in REPEATED and isinstance(cell, str) else None
         if key is not None and key in memo:
@@ -126,8 +133,13 @@ def parse_row(
             values[name] = _parse(name, cell, mapping)
             if key is not None and len(memo) < 10_000:
                 memo[key] = values[name]
-        except f.FieldError as e:
+        except FieldError as e:
             problems.append(Problem(line, name, str(e)))
+    if "currency" in values:
+        amounts = ((name, cells.get(name)) for name in ("amount_due", "min_payment"))
+        problems += [
+            Problem(line, name, why) for name, cell in amounts if (why := currency_problem(cell, values["currency"]))
+        ]
     failed = {problem.field for problem in problems}
     for name in REQUIRED:
         if name not in failed and values.get(name) in (None, ""):
@@ -137,6 +149,12 @@ def parse_row(
     if problems:
         return problems
     return _row(line, values)
+
+
+def currency_problem(cell: Cell, currency: str) -> str:
+    """What is wrong where an amount bears another currency than the row; "" where nothing is."""
+    said = f.currency_in(cell)
+    return f"is in {said}, the row's currency is another" if said is not None and said != currency else ""
 
 
 def _parse(name: str, cell: Cell, mapping: FileMapping) -> object:
@@ -153,6 +171,8 @@ def _together(line: int, values: dict[str, Any], as_of: date) -> list[Problem]:
         return [Problem(line, "consents", f"{len(unknown)} unknown; there are: {', '.join(sorted(CONSENTS))}")]
     if ("contact_from" in values) != ("contact_to" in values):
         return [Problem(line, "contact_from", "and contact_to must be given together")]
+    if "contact_from" in values and values["contact_from"] >= values["contact_to"]:
+        return [Problem(line, "contact_from", "must be before contact_to")]
     if values["due_date"] > as_of + timedelta(days=400):
         return [Problem(line, "due_date", "lies more than a year ahead")]
     days = (as_of - values["due_date"]).days
@@ -182,11 +202,12 @@ def _row(line: int, values: dict[str, Any]) -> BorrowerRow:
     text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
     only = (values["contact_from"], values["contact_to"]) if "contact_from" in values else None
     facts: dict[str, Any] = {name: plain[name] for name in FACTS if name in plain}
+    consents = tuple(values["consents"]) if "consents" in values else None
     return BorrowerRow(
         line=line, account=values["account"], lender=values["lender"], person_key=person_key(values, numbers),
         name=values["borrower_name"], numbers=numbers, lang=values["lang"], time_zone=values["time_zone"],
         region=values.get("region", ""), risk=values.get("risk", ""), amount_due=values["amount_due"],
-        currency=values["currency"], due_date=values["due_date"], consents=tuple(values.get("consents", ())),
+        currency=values["currency"], due_date=values["due_date"], consents=consents,
         only=only, do_not_contact=values.get("do_not_contact", False), attorney=values.get("attorney", False),
         deceased=values.get("deceased", False), bankrupt=values.get("bankrupt", False), facts=facts,
         row_hash=hashlib.sha256(text.encode()).hexdigest(),

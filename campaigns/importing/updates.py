@@ -5,9 +5,10 @@ Every update has a reference of the lender's own; the same reference again chang
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,10 @@ from campaigns.errors import CampaignError
 from campaigns.importing import fields as f
 from campaigns.importing.mapping import FileMapping
 from campaigns.importing.portfolio import CHUNK, ImportReport, Progress, no_progress
-from campaigns.importing.reading import Cell, read_table
+from campaigns.importing.reading import read_table
 from campaigns.importing.rows import Problem
+from campaigns.importing.table import Cell
+from campaigns.importing.text import FieldError, text_of
 from campaigns.models import Debt, Import, Person, Record, Update
 from campaigns.settling import close_debt, stop_person
 
@@ -43,7 +46,7 @@ FIELDS: Final[Mapping[str, f.Parser]] = {
     "kind": f.one_of(*get_args(UpdateKind)),
     "amount": f.money,
     "date": f.day,
-    "reference": partial(f.text_of, most=100),
+    "reference": partial(text_of, most=100),
     "channel": f.one_of("voice", "text", "email", "letter"),
 }
 
@@ -59,6 +62,8 @@ class DebtUpdate:
     at: datetime
     amount: Decimal | None = None
     channel: Literal["voice", "text", "email", "letter"] = "voice"
+    currency: str | None = None
+    """Where the amount bears one, it must be the debt's."""
 
 
 class UpdateError(CampaignError):
@@ -80,6 +85,10 @@ def apply_in(session: Session, update: DebtUpdate, now: datetime) -> bool:
         raise UpdateError("a payment needs an amount, and nothing else has one")
     if update.at.tzinfo is None:
         raise UpdateError("the moment has no time zone")
+    if update.at > now + timedelta(days=1):
+        raise UpdateError("the moment lies in the future")
+    if update.currency is not None and update.currency != debt.currency:
+        raise UpdateError(f"the amount is in {update.currency}, the debt is not")
     person = session.get_one(Person, debt.person_id, with_for_update=True, populate_existing=True)
     session.refresh(debt, with_for_update=True)
     before = sa.select(Update.kind, Update.amount, Update.debt_id).where(
@@ -117,7 +126,7 @@ def _apply(session: Session, debt: Debt, person: Person, update: DebtUpdate, now
     elif update.kind == "contact":
         session.add(
             Record(
-                source=f"{update.lender}\x1f{update.reference}"[:160], person_id=person.id, debt_id=debt.id,
+                source=_source(update), person_id=person.id, debt_id=debt.id,
                 number=None, at=update.at, kind="conversation" if update.channel == "voice" else update.channel,
                 channel=update.channel, answered=True,
             )
@@ -125,6 +134,12 @@ def _apply(session: Session, debt: Debt, person: Person, update: DebtUpdate, now
     else:
         setattr(person, update.kind, True)
         person.updated_at = now
+
+
+def _source(update: DebtUpdate) -> str:
+    """What tells this contact from every other; shortened without making two of them one."""
+    whole = f"{update.lender}\x1f{update.reference}"
+    return whole if len(whole) <= 160 else hashlib.sha256(whole.encode()).hexdigest()
 
 
 def import_updates(
@@ -146,7 +161,7 @@ def import_updates(
     if lender is not None:
         mapping = mapping.model_copy(update={"constants": {**mapping.constants, "lender": lender}})
     table = read_table(path, delimiter=mapping.delimiter, sheet=mapping.sheet)
-    bound = mapping.bind(table.columns, FIELDS, table.name)
+    bound = mapping.bind(table.columns, FIELDS, ("account", "lender", "kind"), table.name)
     problems: list[Problem] = []
     counts = {"applied": 0, "repeated": 0, "refused": 0}
     total = 0
@@ -180,7 +195,7 @@ def _read(line: int, cells: Mapping[str, Cell], mapping: FileMapping, now: datet
             continue
         try:
             values[name] = f.day(cell, mapping.date_order) if name == "date" else FIELDS[name](cell)
-        except f.FieldError as e:
+        except FieldError as e:
             problems.append(Problem(line, name, str(e)))
     failed = {problem.field for problem in problems}
     kind = values.get("kind")
@@ -198,5 +213,5 @@ def _read(line: int, cells: Mapping[str, Cell], mapping: FileMapping, now: datet
     reference = values.get("reference") or f"{kind}:{values['account']}"
     return DebtUpdate(
         values["lender"], values["account"], values["kind"], reference, at, values.get("amount"),
-        values.get("channel", "voice"),
+        values.get("channel", "voice"), f.currency_in(cells.get("amount")),
     )  # fmt: skip

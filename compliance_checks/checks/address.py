@@ -20,9 +20,16 @@ _NUMBER = (
     r"(?:\d{1,5}[a-d]?|(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty"
     r"|sixty|seventy|eighty|ninety)(?: \w+)?)"
 )
+# No street is called so: "no one is taking you to court", "two of us were on the way".
+_NO_STREET = (
+    r"(?!(?:is|are|was|were|be|been|has|have|had|will|would|can|could|may|might|should|must|not|never|to|of|in|on|at|for"
+    r"|from|by|with|and|or|as|if|that|this|than|who|you|your|we|our|i|my|he|she|they|them|it|its|a|an|any|until|till"
+    r"|before|after|out|days?|weeks?|months?|years?|dollars?|pounds?|percent|payments?|calls?|times?|people|more|go|goes"
+    r"|going|take[sn]?|taking|pay|paid|am|pm|o|hours?|minutes?) )"
+)
 _EN = re.compile(
-    rf"\b{_NUMBER} (?:(?:north|south|east|west) )?(?:[a-z]+ ){{1,3}}(?:street|st|avenue|ave|road|rd|lane|ln|drive|dr"
-    rf"|boulevard|blvd|court|ct|terrace|close|crescent|way|parkway|highway)\b"
+    rf"\b{_NUMBER} (?:(?:north|south|east|west) )?(?:{_NO_STREET}[a-z]+ ){{1,3}}(?:street|st|avenue|ave|road|rd|lane|ln"
+    rf"|drive|dr|boulevard|blvd|court|ct|terrace|close|crescent|way|parkway|highway)\b"
     # Words of place that are common words too: only after a number in figures.
     r"|\b\d{1,5}[a-d]? (?:[a-z]+ ){1,3}(?:gardens?|square|place|row|hill|view|park|circle|walk|mews|grove|nagar|colony"
     r"|sector|marg|layout|villas|estate|heights|rise|green|wharf|towers?)\b"

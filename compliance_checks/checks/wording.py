@@ -38,7 +38,7 @@ class Wording:
     def standing(self, sentence: Sentence) -> Iterator[tuple[Rule, Reading, Match]]:
         """Matches that no scope lifts."""
         for reading in sentence.readings:
-            for name in sorted(self._rules.keys() & reading.matches.keys()):
+            for name in sorted(name for name in reading.matches if name in self._rules):
                 rule, matches = self._rules[name], reading.matches[name]
                 factual = rule.unless in _RECORDED
                 for match in matches:

@@ -104,6 +104,7 @@ def page(gate: Gate) -> str:
     outside = judge(gate, read(FOLDER / "heldout2.jsonl"))
     ahead = judge(gate, read(FOLDER / "heldout3.jsonl"))
     fresh = judge(gate, read(FOLDER / "heldout4.jsonl"))
+    newest = judge(gate, read(FOLDER / "heldout5.jsonl"))
     return "\n".join(
         [
             "# What the gate catches",
@@ -152,6 +153,12 @@ def page(gate: Gate) -> str:
             "Of the last fresh rounds: no rule was changed because of one of these.",
             "",
             *summary(fresh),
+            "",
+            f"## Half of the newest round, `heldout5.jsonl` ({len(newest)} sentences)",
+            "",
+            "Insinuations and their innocent look-alikes: counted, never read again.",
+            "",
+            *summary(newest),
             "",
         ]
     )

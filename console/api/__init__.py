@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from console.api import audit, calls, dashboards, description, live, metrics, people, review, webhooks
+from console.api import (
+    audit,
+    calls,
+    dashboards,
+    description,
+    evidence,
+    live,
+    metrics,
+    people,
+    quality,
+    review,
+    webhooks,
+)
 
 
 def routes(router: APIRouter) -> None:
     """Every route of the interface, and ``/metrics``."""
-    for part in (description, calls, review, dashboards, live, people, webhooks, audit, metrics):
+    for part in (description, calls, evidence, review, quality, dashboards, live, people, webhooks, audit, metrics):
         part.routes(router)

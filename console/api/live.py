@@ -11,6 +11,7 @@ from console.api.route import add
 from console.guard import needs
 from console.live_feed import shown
 from console.page import context_of, lang_of, person_of
+from console.pages.live import names_for
 
 
 def routes(router: APIRouter) -> None:
@@ -23,9 +24,9 @@ def routes(router: APIRouter) -> None:
 def live_calls(request: Request) -> list[LiveCall]:
     """The calls of this process; none where no calls run in it."""
     live = context_of(request).live
-    clear = person_of(request).may("personal.read")
+    names = names_for(request)
     calls = () if live is None else live.snapshot()
-    return [LiveCall.model_validate(shown(call, lang_of(request), clear)) for call in calls]
+    return [LiveCall.model_validate(shown(call, lang_of(request), names)) for call in calls]
 
 
 @needs("live.read")

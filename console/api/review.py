@@ -16,7 +16,6 @@ from archive.queries import CallQueries
 from archive.repository import CallRepository
 from console.api.models.base import Changed
 from console.api.models.review import (
-    Agreement,
     Answers,
     CardOut,
     CommentOut,
@@ -30,6 +29,7 @@ from console.api.models.review import (
     ScorecardOut,
 )
 from console.api.route import add
+from console.calibration import Calibrations
 from console.guard import needs
 from console.models import Comment, Correction, Scorecard
 from console.names import names_in
@@ -39,7 +39,7 @@ from console.people import People
 from console.permissions import allowed
 from console.privacy import hide
 from console.review import Reviews
-from console.scorecard import kappa, load_card
+from console.scorecard import load_card
 from sentiment.labels import INTENTS, SHOWN_EMOTIONS
 
 _LINES: dict[int | str, dict[str, Any]] = {
@@ -61,7 +61,6 @@ def routes(router: APIRouter) -> None:
     add(router, "GET", "/corrections", all_corrections, CorrectionList)
     add(router, "GET", "/corrections/training.jsonl", training, more=_LINES)
     add(router, "GET", "/scorecard", card, CardOut)
-    add(router, "GET", "/scorecard/agreement", agreement, Agreement)
 
 
 @needs("calls.read")
@@ -128,13 +127,15 @@ def correct(request: Request, call_id: str, sent: NewCorrection) -> CorrectionOu
 
 @needs("calls.read")
 def scorecards(request: Request, call_id: str) -> list[ScorecardOut]:
+    """Those that the caller may see: a second opinion does not know the first."""
     clear = person_of(request).may("personal.read")
     with context_of(request).database.read() as session:
         known(CallRepository(session), call_id)
-        return [_scorecard(row, clear) for row in Reviews(session).scorecards(call_id)]
+        cards = Calibrations(session).visible(call_id, Reviews(session).scorecards(call_id), person_of(request).name)
+        return [scorecard_out(row, clear) for row in cards]
 
 
-def _scorecard(row: Scorecard, clear: bool) -> ScorecardOut:
+def scorecard_out(row: Scorecard, clear: bool) -> ScorecardOut:
     out = ScorecardOut.model_validate(row)
     return out if clear else out.model_copy(update={"answers": {k: hide(str(v)) for k, v in out.answers.items()}})
 
@@ -251,24 +252,3 @@ def card(request: Request) -> CardOut:
     current = load_card()
     questions = [QuestionOut(id=q.id, kind=q.kind, weight=q.weight, text=dict(q.text)) for q in current.questions]
     return CardOut(id=current.id, title=dict(current.title), questions=questions)
-
-
-@needs("calls.read")
-def agreement(request: Request) -> Agreement:
-    """How far two reviewers of the same call agree."""
-    with context_of(request).database.read() as session:
-        pairs = Reviews(session).double_scored()
-    questions = [q.id for q in load_card().questions if q.kind != "text"]
-    answered = {
-        question: [
-            (str(a.answers[question]), str(b.answers[question]))
-            for a, b in pairs
-            if question in a.answers and question in b.answers
-        ]
-        for question in questions
-    }
-    return Agreement(
-        calls=len({a.call_id for a, _ in pairs}),
-        kappa=kappa([pair for found in answered.values() for pair in found]),
-        by_question={question: kappa(found) for question, found in answered.items()},
-    )

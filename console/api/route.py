@@ -37,7 +37,7 @@ class ApiRoute(GuardedRoute):
                 length = request.headers.get("content-length")
                 if length is None and "transfer-encoding" in request.headers:
                     raise HTTPException(411, "say how long the body is (Content-Length)")
-                if length is not None and not (length.isdigit() and int(length) <= MAX_BODY):
+                if length is not None and not (length.isascii() and length.isdigit() and int(length) <= MAX_BODY):
                     raise HTTPException(413, f"a body has at most {MAX_BODY} bytes")
             return await handle(request)
 

@@ -22,7 +22,7 @@ KINDS = (
     "archive.verified", "alert.acknowledged", "subject.exported", "subject.erased", "person.ledger_read",
     "script.approved", "script.withdrawn", "softphone.called",
     "campaign.saved", "campaign.started", "campaign.stopped", "campaign.imported", "campaign.resolved",
-    "webhook.set", "webhook.disabled", "webhook.tested", "webhook.retried",
+    "webhook.set", "webhook.disabled", "webhook.tested", "webhook.retried", "calibration.opened", "calibration.closed",
 )  # fmt: skip
 """What the filter offers; an entry of another kind is shown all the same."""
 _CALL = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}\Z")

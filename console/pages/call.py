@@ -20,6 +20,9 @@ from archive.models import Call, Turn, VerdictRow
 from archive.peaks import Waveform
 from archive.queries import CallQueries
 from archive.repository import CallRepository
+from compliance_checks.explain import category_name
+from console.calibration import Calibrations
+from console.evidence import PURPOSES
 from console.guard import needs
 from console.insights import insights
 from console.names import names_in
@@ -54,20 +57,22 @@ def call_page(request: Request, call_id: str) -> Response:
         call = known(repository, call_id)
         turns, verdicts = repository.turns(call_id), {v.seq: v for v in repository.verdicts(call_id)}
         reviews = Reviews(session)
-        corrections = {(c.turn_seq, c.field): c for c in reviews.corrections(call_id)}
         values: dict[str, Any] = {
             "call": call,
             "listed": CallQueries(session).get(call_id),
             "flags": repository.flags(call_id),
             "events": [e for e in repository.events(call_id) if e.kind not in ("digit",)],
             "comments": reviews.comments(call_id),
-            "corrections": corrections,
-            "cards": reviews.scorecards(call_id),
+            "corrections": reviews.corrections(call_id),
+            "cards": Calibrations(session).visible(call_id, reviews.scorecards(call_id), person.name),
+            "second": reviews.second(call_id),
+            "purposes": PURPOSES,
             "assigned": reviews.assigned([call_id]).get(call_id),
             "recorded": repository.recording(call_id) is not None,
             "covered": bool(covered(repository, call, person, context.scripts)),
         }
     clear = person.may("personal.read")
+    values["own"] = next((dict(c.answers) for c in values["cards"] if c.reviewer == person.name), {})
     hidden = None if clear else names_in(verdicts.values(), call, context.scripts)
     spoken = {t.verdict_seq for t in turns if t.verdict_seq is not None}
     values |= {
@@ -141,7 +146,7 @@ def verdict_row(verdict: VerdictRow, lang: str, hidden: tuple[str, ...] | None) 
     rules = [
         {
             "id": hit.get("id"),
-            "category": hit.get("category"),
+            "category": category_name(hit.get("category") or "", "zh" if lang == "zh" else "en"),
             "clause": hit.get("clause"),
             "review": hit.get("review"),
             "why": (hit.get("explanation") or {}).get(lang) or "",

@@ -83,7 +83,7 @@ def _script(request: Request, file: str, status: int = 200, error: str | None = 
     mine, role = person_of(request).name.casefold(), person_of(request).role
     return render(
         request, "script.html", status, tab="scripts", row=row, content=content, error=error,
-        versions=[name for name in desk.versions() if name != file],
+        versions=sorted((name for name in desk.versions() if name != file), key=lambda name: name[:3] != file[:3]),
         done=any(each["current"] and each["who"].casefold() == mine for each in row["approvals"]),
         program=person_of(request).name.startswith("key:"), same_role=row.get("one_role") == role,
     )  # fmt: skip

@@ -14,7 +14,8 @@ from archive.audit import AuditLog
 from console.alerts import SHOWN, Alerts
 from console.context import LiveCalls
 from console.guard import COOKIE, needs
-from console.live_feed import events, shown, sound
+from console.live_feed import all_shown, events, sound
+from console.live_names import LiveNames
 from console.page import context_of, lang_of, person_of, render
 from console.people import People
 from console.permissions import Permission
@@ -37,11 +38,8 @@ def routes(router: APIRouter) -> None:
 @needs("live.read")
 async def live_page(request: Request) -> Response:
     """The calls as they stand, the alerts; the page's script keeps both fresh."""
-    live, person = context_of(request).live, person_of(request)
-    calls = (
-        [] if live is None
-        else [shown(call, lang_of(request), person.may("personal.read")) for call in live.snapshot()]
-    )  # fmt: skip
+    live = context_of(request).live
+    calls = [] if live is None else await all_shown(live, lang_of(request), names_for(request))
     found = await run_in_threadpool(_alerts, request)
     return await run_in_threadpool(render, request, "live.html", calls=calls, alerts=found, runs=live is not None)
 
@@ -49,10 +47,10 @@ async def live_page(request: Request) -> Response:
 @needs("live.read")
 async def live_events(request: Request) -> Response:
     """Server-sent events: ``calls``, then ``call`` for each change, ``closed`` when the session has ended."""
-    live, person = context_of(request).live, person_of(request)
+    live = context_of(request).live
     if live is None:
         return Response(status_code=204)  # tells an EventSource not to come back
-    stream = events(live, lang_of(request), person.may("personal.read"), _still(request, "live.read"))
+    stream = events(live, lang_of(request), names_for(request), _still(request, "live.read"))
     return StreamingResponse(stream, headers=_STREAM, media_type="text/event-stream")
 
 
@@ -111,6 +109,12 @@ def acknowledge(
         answer.headers["HX-Trigger"] = "callgate:alerts"  # the count in the header is one less
         return answer
     return RedirectResponse("/live", 303)
+
+
+def names_for(request: Request) -> LiveNames | None:
+    """What covers names for whoever asks; ``None`` for who may read them."""
+    context = context_of(request)
+    return None if person_of(request).may("personal.read") else LiveNames(context.database, context.scripts)
 
 
 def _alerts(request: Request) -> Any:

@@ -18,7 +18,7 @@ from console.pages.session import SLOW, door, local, with_session
 from console.people import People
 from console.people.secrets import digest, new_token
 from console.people.store import PeopleError
-from console.security import AttemptLimit
+from console.security import AttemptLimit, client_address
 
 ATTEMPT = "callgate_oidc"
 ATTEMPT_LIFE = timedelta(minutes=10)
@@ -44,7 +44,7 @@ def _provider(request: Request) -> Provider:
 def begin(request: Request, next: Annotated[str, Query(max_length=2000)] = "/") -> Response:
     """To the provider, with a cookie that ties the way back to this browser."""
     provider, target = _provider(request), local(next)
-    address = request.client.host if request.client else "?"
+    address = client_address(request)
     if BEGUN.blocked(address):
         return door(request, target, 429, error=SLOW)
     BEGUN.failed(address)

@@ -34,15 +34,18 @@ def people_page(request: Request) -> Response:
 
 
 @needs("people.manage")
-def invite(request: Request, name: Name, role: Role, lang: Annotated[str, Form(max_length=2)] = "zh") -> Response:
+def invite(request: Request, name: Name, role: Role, lang: Annotated[str, Form(max_length=2)] = "") -> Response:
     """A new person, or a new link for one who has lost the password. The link is in this answer and nowhere else."""
-    by, wanted = person_of(request).name, lang if lang in LANGS else "zh"
+    by, wanted = person_of(request).name, lang if lang in LANGS else ""
     try:
         with context_of(request).database.write() as session:
             token = People(session).invite(name.strip(), role, by=by, lang=wanted)
     except PeopleError as e:
         return _page(request, 422, error=str(e))
-    return _page(request, link=f"{request.base_url}welcome/{token}", shown_for=name.strip())
+    base = request.base_url
+    if context_of(request).secure_cookies:  # behind a proxy, which alone speaks TLS
+        base = base.replace(scheme="https")
+    return _page(request, link=f"{base}welcome/{token}", shown_for=name.strip())
 
 
 @needs("people.manage")

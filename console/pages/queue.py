@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
+from sqlalchemy.orm import Session
 
-from archive.queries import CallFilter, CallQueries, Order
+from archive.queries import CallFilter, CallPage, CallQueries, Order
+from archive.repository import CallRepository
+from console.calibration import MAX_TITLE
 from console.guard import needs
 from console.page import context_of, person_of, render
+from console.pages.call import known
 from console.people import People
 from console.permissions import allowed
-from console.privacy import redact
+from console.redaction import found_in_the_open
 from console.review import Reviews
 
 PAGE = 50
@@ -42,23 +48,29 @@ def queue(request: Request) -> Response:
     context = context_of(request)
     query = defaultdict(str, request.query_params)
     wanted = read_filter(query, context.zone)
+    clear = person_of(request).may("personal.read")
+    whose = query["reviewer"][:64]
     order: Order = "newest" if query.get("order") == "newest" else "severity"
     with context.database.read() as session:
         calls = CallQueries(session)
+        if whose:
+            wanted = replace(wanted, call_ids=Reviews(session).calls_of(whose))
         page = calls.page(wanted, order=order, cursor=query.get("cursor") or None, limit=PAGE)
-        hits = calls.hits(page.calls, wanted.text) if wanted.text else {}
+        hits = calls.hits(page.calls, wanted.text) if wanted.text and clear else {}
+        if wanted.text and not clear:
+            kept, hits = found_in_the_open(session, page.calls, wanted.text, context.scripts)
+            page = CallPage(kept, page.next)
         reasons = calls.reasons(CallFilter(review="open"))
         choices = {name: calls.values(name) for name in ("campaign", "script_id", "scenario")}
         assigned = Reviews(session).assigned([c.call_id for c in page.calls])
         reviewers = [p.name for p in People(session).all() if allowed(p.role, "review.write") and p.disabled_at is None]
         most = MOST if wanted.text is None else MOST_FOUND
-        total = calls.count(wanted, at_most=most)
-    if not person_of(request).may("personal.read"):
-        hits = {key: [redact(hit) for hit in found] for key, found in hits.items()}
+        # How many calls hold a word would tell who searches for a name that it fell.
+        total = calls.count(wanted, at_most=most) if clear or not wanted.text else len(page.calls)
     template = "queue_rows.html" if request.headers.get("hx-request") and query.get("cursor") else "queue.html"
     return render(
         request, template, page=page, hits=hits, reasons=reasons, choices=choices, assigned=assigned,
-        reviewers=reviewers, query=query, total=total, most=most, wanted=wanted, order=order,
+        reviewers=reviewers, query=query, total=total, most=most, wanted=wanted, order=order, most_title=MAX_TITLE,
         further=[(name, query[name]) for name in FURTHER if query.get(name)],
     )  # fmt: skip
 
@@ -77,15 +89,26 @@ def bulk(
         raise HTTPException(422, f"choose 1 to {MAX_BULK} calls")
     by = person_of(request).name
     with context_of(request).database.write() as session:
+        repository = CallRepository(session)
+        for each in chosen:
+            known(repository, each)
         if action == "assign":
-            if People(session).find(reviewer) is None:
-                raise HTTPException(422, "there is nobody of that name")
+            _may_review(session, reviewer)
             Reviews(session).assign(chosen, reviewer, by=by)
+        elif action == "second":
+            _may_review(session, reviewer)
+            Reviews(session).assign(chosen, reviewer, by=by, second=True)
         elif action in ("done", "open"):
             CallQueries(session).set_review(chosen, "done" if action == "done" else "open", actor=by)
         else:
             raise HTTPException(422, "there is no such action")
     return RedirectResponse(back if back.startswith("/queue") else "/queue", 303)
+
+
+def _may_review(session: Session, name: str) -> None:
+    person = People(session).find(name)
+    if person is None or person.disabled_at is not None or not allowed(person.role, "review.write"):
+        raise HTTPException(422, "nobody of that name reviews calls")
 
 
 def read_filter(query: Mapping[str, str], zone: str) -> CallFilter:
@@ -120,7 +143,7 @@ def read_filter(query: Mapping[str, str], zone: str) -> CallFilter:
         offset = datetime.now(ZoneInfo(zone)).utcoffset() or timedelta()
         values |= {"promise": query["promise"], "utc_offset_min": int(offset.total_seconds() // 60)}
     if query.get("hour"):
-        if not query["hour"].isdigit() or int(query["hour"]) > 23:
+        if not re.fullmatch(r"[0-9]{1,2}", query["hour"]) or int(query["hour"]) > 23:
             raise HTTPException(422, "hour: 0 to 23")
         offset = datetime.now(ZoneInfo(zone)).utcoffset() or timedelta()
         values |= {"hour": int(query["hour"]), "utc_offset_min": int(offset.total_seconds() // 60)}

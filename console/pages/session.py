@@ -14,7 +14,7 @@ from console.page import context_of, person_of, render
 from console.people import People
 from console.people.store import SESSION_LIFE, PeopleError
 from console.permissions import GRANTS
-from console.security import AttemptLimit
+from console.security import AttemptLimit, client_address
 
 SLOW = "Too many attempts. Try again in five minutes."
 WRONG = "Name or password is wrong."
@@ -54,7 +54,7 @@ def sign_in(
     password: Annotated[str, Form(max_length=512)],
     next: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
-    keys = f"name:{name.casefold()}", f"address:{request.client.host if request.client else '?'}"
+    keys = f"name:{name.casefold()}", f"address:{client_address(request)}"
     if BY_NAME.blocked(keys[0]) or BY_ADDRESS.blocked(keys[1]):
         return door(request, next, 429, error=SLOW)
     with context_of(request).database.write() as session:
@@ -82,6 +82,7 @@ def welcome_page(request: Request, token: str) -> Response:
     with context_of(request).database.read() as session:
         person = People(session).invited(token)
         name = person.name if person is not None else None
+        request.state.invited_lang = person.lang if person is not None else None
     if name is None:
         raise HTTPException(404, "this link was used already, or is older than a day")
     return render(request, "welcome.html", name=name, token=token, error=None)
@@ -97,6 +98,7 @@ def welcome(
     with context_of(request).database.read() as session:
         person = People(session).invited(token)
         name = person.name if person is not None else None
+        request.state.invited_lang = person.lang if person is not None else None
     if name is None:
         raise HTTPException(404, "this link was used already, or is older than a day")
     if password != again:

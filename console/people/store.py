@@ -32,7 +32,7 @@ class SignedIn:
 
     name: str
     role: Role
-    lang: str = "zh"
+    lang: str = ""
 
     def may(self, permission: Permission) -> bool:
         return permission in GRANTS[self.role]
@@ -148,8 +148,9 @@ class People:
 
     # managing --------------------------------------------------------------------------------------------------
 
-    def invite(self, name: str, role: str, *, by: str, lang: str = "zh") -> str:
-        """Make a person (or give an existing one a new start) and the token of the link that sets their password."""
+    def invite(self, name: str, role: str, *, by: str, lang: str = "") -> str:
+        """Make a person (or give an existing one a new start) and the token of the link that sets their password.
+        Without ``lang`` their pages speak their browser's language until they choose."""
         if not _NAME.match(name):
             raise PeopleError("a name has 2 to 64 letters, digits or . @ + - _")
         if role not in ROLES:

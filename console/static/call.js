@@ -61,7 +61,7 @@ addEventListener("DOMContentLoaded", async () => {
   const plot = echarts.init(chart);
   const line = (key, colour) => ({ name: names[key], type: "line", smooth: true, symbolSize: 6, lineStyle: { color: colour }, itemStyle: { color: colour }, data: curve.map((p) => [p.at, p[key]]) });
   plot.setOption({
-    animation: false, grid: { left: 34, right: 8, top: 22, bottom: 20 }, textStyle: { color: css("--muted") },
+    animation: false, grid: { left: 34, right: 26, top: 22, bottom: 20 }, textStyle: { color: css("--muted") },
     legend: { top: 0, textStyle: { color: css("--muted") } }, // Rich text is drawn on the canvas; the other kind would need inline styles, which our policy forbids.
     tooltip: { trigger: "axis", renderMode: "richText", confine: true, backgroundColor: css("--card"), borderColor: css("--line"), textStyle: { color: css("--ink") }, valueFormatter: (v) => (v === null ? "–" : Number(v).toFixed(2)) },
     xAxis: { type: "value", min: 0, max: seconds, axisLabel: { formatter: clock, color: css("--muted") }, splitLine: { show: false } },

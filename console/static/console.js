@@ -27,6 +27,20 @@
     else if (keys === "x") { const box = current()?.querySelector("input[type=checkbox]"); if (box) box.checked = !box.checked; }
     else if (keys === "?") document.getElementById("keys")?.showModal();
   });
+  // On a phone the pages' names are a strip that scrolls: the one that is open is in sight.
+  for (const name of [".bar nav", ".subnav"]) {
+    const strip = document.querySelector(name), here = strip?.querySelector("[aria-current]");
+    if (here) strip.scrollLeft = here.offsetLeft - strip.offsetLeft - 40;
+  }
+  document.addEventListener("click", (e) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(e.target)) menu.open = false;
+    const copy = e.target.closest("[data-copy]");
+    if (copy) navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent).then(() => { copy.textContent = copy.dataset.done; });
+  });
+  document.addEventListener("keydown", (e) => {
+    if (e.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
+  });
+  if (navigator.clipboard) for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
   document.addEventListener("change", (e) => {
     if (e.target.id === "choose-all") document.querySelectorAll('input[name="call"]').forEach((box) => { box.checked = e.target.checked; });
   });

@@ -3,7 +3,9 @@
 A rule's matches are regular expressions over folded text without punctuation (Mandarin also without spaces). A match
 does not count where it overlaps a benign look-alike (``unless``) or stands in the scope of a negator. Mandarin
 ``sounds`` are phrases that also fire misheard: they are compared by toneless pinyin, so a homophone does not hide them.
-``innocent`` idioms say nothing by themselves; where no rule fires they also overrule the trained model.
+``innocent`` idioms say nothing by themselves; where no rule fires they also overrule the trained model. ``alike`` is
+both at once: a whole phrase that uses the words without the wish ("no need for a supervisor", 我女儿学法律). No match
+under it counts, nor is the model believed about it. ``words`` names lists for ``{name}`` in a pattern.
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ _SAID_BY = {"third_party": ("deceased_or_incapacitated",), "deny_identity": ("th
 is a third party who need not deny being the borrower."""
 
 
+_NAMED = re.compile(r"\{([a-z]\w*)\}")
+
+
 def _sounds(text: str) -> tuple[str, ...]:
     return tuple(syllable(char) for char in text)
 
@@ -51,6 +56,7 @@ class Rule:
     negators: tuple[re.Pattern[str], ...]
     innocent: tuple[re.Pattern[str], ...] = ()
     sounds: tuple[tuple[str, ...], ...] = ()
+    alike: tuple[re.Pattern[str], ...] = ()
 
     def fires(self, text: str) -> bool:
         benign = [(m.start(), m.end()) for pattern in self.unless for m in pattern.finditer(text)]
@@ -81,21 +87,23 @@ def load_rules(lang: str) -> tuple[Rule, ...]:
     """The rules of a language, in order of ``PRIORITY``. Raises ``ValueError`` for a rule of an unknown intent."""
     path = Path(__file__).parent / f"{lang}.yaml"
     table = yaml.safe_load(path.read_text(encoding="utf-8"))
+    words: dict[str, str] = table.pop("words", {})
     unknown = set(table) - set(PRIORITY) | set(table) - set(INTENTS)
     if unknown:
         raise ValueError(f"{path.name}: rules for unknown intents {sorted(unknown)}")
 
     def patterns(entry: dict[str, list[str]], key: str) -> tuple[re.Pattern[str], ...]:
-        return tuple(re.compile(p) for p in entry.get(key, []))
+        return tuple(re.compile(_NAMED.sub(lambda m: f"(?:{words[m[1]]})", p)) for p in entry.get(key, []))
 
     return tuple(
         Rule(
             name,
             patterns(table[name], "match"),
-            patterns(table[name], "unless"),
+            patterns(table[name], "unless") + patterns(table[name], "alike"),
             patterns(table[name], "negators"),
-            patterns(table[name], "innocent"),
+            patterns(table[name], "innocent") + patterns(table[name], "alike"),
             tuple(_sounds(phrase) for phrase in table[name].get("sounds", [])),
+            patterns(table[name], "alike"),
         )
         for name in PRIORITY
         if name in table
@@ -122,3 +130,12 @@ def cleared(text: str, lang: str) -> frozenset[str]:
         for rule in load_rules(lang)
         if any(idiom.search(seen) for idiom in rule.innocent) and not rule.fires(seen)
     )
+
+
+def without_alike(text: str, lang: str) -> str:
+    """What an utterance says beside its look-alikes, folded; the whole of it if there are none."""
+    seen = _seen(text, lang)
+    for rule in load_rules(lang):
+        for pattern in rule.alike:
+            seen = pattern.sub(" ", seen)
+    return " ".join(seen.split())

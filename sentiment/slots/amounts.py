@@ -59,6 +59,8 @@ _EN = re.compile(
 )
 _EN_SPREAD = re.compile(rf"\b(?P<a>one|two|three|four|five|six|seven|eight|nine|\d+)\s*(?:or|to|-|(?<=between one )and|(?<=between two )and|(?<=between three )and|(?<=between four )and|(?<=between five )and|(?<=between six )and)\s*(?P<b>two|three|four|five|six|seven|eight|nine|ten|\d+)\s*(?P<scale>hundred|thousand|grand|k)\b(?:\s*{_EN_MONEY})?")  # fmt: skip
 _EN_POINT = re.compile(r"\b(?P<whole>one|two|three|four|five|six|seven|eight|nine|ten) point (?P<part>(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)(?: (?:zero|one|two|three|four|five|six|seven|eight|nine))*) (?P<scale>k|grand|thousand|hundred)\b")  # fmt: skip
+_EN_HALVES = re.compile(r"\b(?P<whole>a|one|two|three|four|five|six|seven|eight|nine|ten|\d{1,2})(?: and a half (?P<scale>hundred|thousand|grand|k)| (?P<first>hundred|thousand|grand) and a half)\b")  # fmt: skip
+"""``two and a half grand``, ``a grand and a half``: the half is of the scale, not of what is owed."""
 _EN_COUPLE = re.compile(rf"\ba?\s?couple (?:of )?(?P<scale>hundred|thousand|grand)s?(?: of)?(?:\s*{_EN_MONEY})?")
 _EN_VAGUE = re.compile(rf"\b(?:a few|few|several|some) (?:hundred|thousand|grand|bucks|dollars|pounds)(?:\s*{_EN_MONEY})?|\b(?:hundreds|thousands) of {_EN_MONEY}|\ba little (?:bit )?(?:of (?:it|money)|something)|\bpart of it\b|\bsome of it\b")  # fmt: skip
 _EN_ALL = re.compile(
@@ -249,6 +251,11 @@ def _read_en(text: str, context: SlotContext) -> list[Mention]:
         if scale and whole is not None:
             value = (whole + Decimal("0." + "".join(EN_DIGIT_WORD[w] for w in m["part"].split()))) * scale
             out.append(Mention(m.start(), m.end(), money(value), (), 1))
+    for m in _EN_HALVES.finditer(text):
+        scale, _ = en_number("one " + (m["scale"] or m["first"]))
+        whole, _ = (Decimal(1), ()) if m["whole"] == "a" else en_number(m["whole"])
+        if scale and whole is not None:
+            out.append(Mention(m.start(), m.end(), money((whole + Decimal("0.5")) * scale), (), 1))
     for m in _EN_NOTE.finditer(text):
         out.append(Mention(m.start(), m.end(), "5" if m["note"] == "fiver" else "10", (), 0))
     for m in _EN_BUCK.finditer(text):

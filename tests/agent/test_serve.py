@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+import agent.health
 from agent.carriers import listener
+from agent.desk import CallDesk
 from agent.errors import ConfigurationError
+from agent.health import lines_of, models_of
 from agent.serve import serve
 from agent.settings import Settings
+from tests.console.test_i18n import LINES
 
 
 async def test_a_second_serve_on_the_same_port_leaves_the_first_admins_link_alone(tmp_path: Path) -> None:
@@ -26,3 +31,32 @@ async def test_a_second_serve_on_the_same_port_leaves_the_first_admins_link_alon
 def test_an_address_that_cannot_be_listened_on_is_named(listen: str) -> None:
     with pytest.raises(ConfigurationError, match="CALLGATE_LISTEN"):
         listener(listen)
+
+
+class Desk:
+    full, live = False, 1
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = Settings(max_calls=4, **settings)
+
+
+def lines(**settings: Any) -> dict[str, dict[str, str]]:
+    return {name: dict(said) for name, said in lines_of(cast(CallDesk, Desk(**settings))).items()}
+
+
+def test_operations_see_how_the_lines_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lines() == {"softphone": {"state": "ready", "calls": "1 / 4"}}
+    half = lines(carrier="twilio", public_url="https://calls.example.com")["twilio"]
+    assert half["state"] == "not set up" and "CALLGATE_CALLER_ID" in half["error"]
+    assert lines(carrier="asterisk", asterisk_password="s")["asterisk"] == {"state": "set up"}
+    monkeypatch.setattr(Desk, "full", True)
+    assert lines()["softphone"]["state"] == "all agents busy"
+    monkeypatch.setattr(agent.health, "missing", lambda: "aiortc")
+    assert lines()["softphone"] == {"state": "not set up", "error": "aiortc is not installed"}
+    assert LINES >= {"softphone", *lines()["softphone"]} - {"error"}, "the console has words for them"
+
+
+def test_operations_see_the_models_in_use() -> None:
+    models = models_of(Settings(whisper_model="large-v3-turbo", semantic_model="none"), "espeak-ng")
+    assert models["asr"] == "large-v3-turbo" and models["semantic"] == "none" and models["voice"] == "espeak-ng"
+    assert models["sentiment"] == "embedded"

@@ -115,6 +115,18 @@ def test_an_archive_of_0002_keeps_its_rows_and_gains_its_sums(url: str) -> None:
     database.close()
 
 
+def test_the_days_of_one_midnight_stay_when_there_may_be_several(url: str) -> None:
+    migrate_to(url, "0004")
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("INSERT INTO summary_midnight (id, shift) VALUES (1, 8)"))
+    engine.dispose()
+    migrate_to(url, "0005")
+    assert all_rows(url, "summary_midnight")["summary_midnight"] == [{"shift": 8}]
+    migrate_to(url, "0004")
+    assert all_rows(url, "summary_midnight")["summary_midnight"] == []
+
+
 def test_down_again_with_rows_present(url: str) -> None:
     migrate_to(url, "0002")
     fill(url)

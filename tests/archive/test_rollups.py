@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from archive import rollups
+from archive import days, rollups
 from archive.dashboards import Dashboards
 from archive.models import Call, Summary, SummaryCell, SummaryDay, SummaryStale
 from archive.queries import CallFilter, CallQueries
@@ -117,14 +117,14 @@ def test_days_say_what_the_calls_say(archive: Archive, monkeypatch: pytest.Monke
     with archive.database.write() as session:
         ids = fill(session, 90, 3)
     with archive.database.read() as session:
-        assert rollups.midnight_moves(session, minutes) is (minutes != 330)
+        assert days.can_keep(session, minutes) is (minutes != 330)
     while rollups.refresh(archive.database, limit=15, midnight=minutes):
         assert figures(archive) == of_the_calls(archive, monkeypatch)
     whole = figures(archive)
     assert whole == of_the_calls(archive, monkeypatch)
     with archive.database.read() as session:
         assert bool(session.scalar(sa.select(sa.func.count()).select_from(SummaryDay))) is (minutes != 330)
-        assert not rollups.midnight_moves(session, minutes)
+        assert not days.can_keep(session, minutes)
     with archive.database.write() as session:
         fill(session, 2, 4)
         session.execute(sa.delete(Call).where(Call.id == ids[7]))
@@ -132,11 +132,41 @@ def test_days_say_what_the_calls_say(archive: Archive, monkeypatch: pytest.Monke
     assert changed == of_the_calls(archive, monkeypatch) and changed != whole, "a day with a stale hour is not used"
     rollups.refresh(archive.database)
     assert figures(archive) == changed
-    rollups.refresh(archive.database, midnight=60)  # the clocks change, with nothing stale
+    rollups.refresh(archive.database, midnight=60)  # another console, or the clocks change, with nothing stale
     assert figures(archive) == changed
+    assert first_hours(archive) == {23} | ({-minutes // 60 % 24} if minutes != 330 else set())
+
+
+def first_hours(archive: Archive) -> set[int]:
     with archive.database.read() as session:
-        hours = session.scalars(sa.select(SummaryDay.hour).distinct()).all()
-    assert hours and {hour % 24 for hour in hours} == {23}
+        return {hour % 24 for hour in session.scalars(sa.select(SummaryDay.hour).distinct())}
+
+
+def test_consoles_in_different_time_zones_keep_their_own_days(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with archive.database.write() as session:
+        fill(session, 60, 6)
+    zones = [480, -300, 0, 720, -720, 60, 120]  # the fifth's midnight is the fourth's
+    for _ in range(2):
+        for minutes in zones:
+            while rollups.refresh(archive.database, midnight=minutes):
+                pass
+            assert figures(archive) == of_the_calls(archive, monkeypatch), minutes
+    assert first_hours(archive) == {16, 5, 0, 12, 23, 22}
+    with archive.database.write() as session:
+        fill(session, 3, 7)
+        assert not any(days.can_keep(session, minutes) for minutes in zones)
+        assert not days.can_keep(session, 180) and days.midnight_of(session, 180) is None, "there are enough"
+        assert days.midnight_of(session, 30) is None and days.midnight_of(session, -720) == 12
+    written: list[str] = []
+    sa.event.listen(archive.database.engine, "before_cursor_execute", lambda *a: written.append(a[2]))
+    rollups.refresh(archive.database, midnight=-300)
+    assert figures(archive) == of_the_calls(archive, monkeypatch), "what changed is changed in everybody's days"
+    written.clear()
+    for minutes in (480, 0, -300):
+        assert rollups.refresh(archive.database, midnight=minutes) is False
+    assert not any("summary_days" in each for each in written), "nobody sums up what another has"
 
 
 def test_charts_by_day_read_days(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:

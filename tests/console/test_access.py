@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.testclient import TestClient
 
 from console.context import Context
@@ -16,6 +16,7 @@ from console.pages.session import local
 from console.people import People
 from console.people.store import SESSION_IDLE, SESSION_LIFE, PeopleError
 from console.permissions import GRANTS, ROLES, allowed
+from console.security import client_address
 
 ORIGIN, PASSWORD = "http://testserver", "correct horse battery"
 SignIn = Callable[..., httpx.Client]
@@ -216,3 +217,39 @@ def test_passwords_are_not_kept(context: Context) -> None:
         person = people.find("rita")
         assert person is not None and person.password is not None
         assert person.password.startswith("$argon2id$") and PASSWORD not in person.password
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "proxies", "address"),
+    [
+        ("203.0.113.9", "198.51.100.1", "", "203.0.113.9"),  # a stranger's own word counts for nothing
+        ("127.0.0.1", "198.51.100.1", "", "198.51.100.1"),
+        ("127.0.0.1", "1.1.1.1, 198.51.100.1", "", "198.51.100.1"),
+        ("10.0.0.5", "198.51.100.1", "", "10.0.0.5"),
+        ("10.0.0.5", "6.6.6.6, 198.51.100.1, 10.0.0.7", "10.0.0.0/24", "198.51.100.1"),
+        ("127.0.0.1", "198.51.100.1", "10.0.0.0/24", "127.0.0.1"),
+        ("127.0.0.1", "", "", "127.0.0.1"),
+        ("127.0.0.1", "nonsense", "", "nonsense"),
+        ("::1", "2001:db8::7", "", "2001:db8::7"),
+    ],
+)
+def test_whose_tries_are_counted_behind_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, peer: str, forwarded: str, proxies: str, address: str
+) -> None:
+    monkeypatch.setenv("CALLGATE_TRUSTED_PROXIES", proxies)
+    headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
+    request = Request({"type": "http", "client": (peer, 1), "headers": headers})
+    assert client_address(request) == address
+
+
+def test_one_guesser_behind_a_proxy_does_not_lock_the_others_out(app: FastAPI, sign_in: SignIn) -> None:
+    sign_in("reviewer")
+    client = TestClient(app, headers={"origin": ORIGIN}, follow_redirects=False, client=("127.0.0.1", 5))
+    guesser = {"x-forwarded-for": "198.51.100.1"}
+    codes = [
+        client.post("/sign-in", data={"name": f"n{n}", "password": "x"}, headers=guesser).status_code for n in range(31)
+    ]
+    assert codes == [401] * 30 + [429]
+    colleague = {"x-forwarded-for": "198.51.100.2"}
+    data = {"name": "reviewer", "password": PASSWORD}
+    assert client.post("/sign-in", data=data, headers=colleague).status_code == 303

@@ -18,6 +18,7 @@ from fastapi.testclient import TestClient
 
 from archive.database import DatabaseError
 from archive.errors import ArchiveError, RecordingError
+from console import guard
 from console.context import Context
 from console.guard import MAX_BODY
 from console.pages import operations
@@ -91,6 +92,19 @@ def test_an_upload_in_chunks_is_bounded_by_what_arrives(port: int, sign_in: Sign
     token = sign_in("compliance").cookies["callgate_session"]
     assert chunked(port, "/compliance/diff", UPLOAD, FILE, MAX_SCRIPT + 300_000, token)[0] == 413
     assert chunked(port, "/compliance/diff", UPLOAD, FILE, MAX_BODY + 300_000, token, b"\r\n--b--\r\n")[0] in (404, 422)
+
+
+def test_a_body_that_trickles_in_is_not_waited_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(guard, "SLOWEST", 2**40)
+    here = f"127.0.0.1:{port}"
+    head = f"POST /sign-in HTTP/1.1\r\nHost: {here}\r\nOrigin: http://{here}\r\nContent-Type: {FORM}\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+        line.sendall(f"{head}Content-Length: 1000\r\n\r\nname=".encode())
+        answer = b""
+        while piece := line.recv(65536):  # the server ends the connection by itself
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 408 ") and b"took too long" in answer
 
 
 def test_a_length_that_says_too_much_is_refused_unread(

@@ -19,18 +19,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import uvicorn
 
+from agent.case import demo_case
 from agent.seeding import Simulator
 from agent.seeding_archive import fill
 from archive.database import Database, open_database
 from archive.layout import Layout
+from archive.models import RecordingRow
 from archive.writer import CallArchive, NewCall
+from campaigns.config import read_config
+from campaigns.importing.mapping import load_mapping
+from campaigns.importing.portfolio import import_portfolio
+from campaigns.planning import set_up
+from campaigns.store import attach
 from compliance_checks.gate import Gate
 from console.app import create_app
+from console.calibration import Calibrations
 from console.context import Context
 from console.people import People
 from console.permissions import ROLES
+from console.review import Reviews
+from console.scorecard import load_card
 from sentiment.understand import Understander
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -43,15 +54,52 @@ pytestmark = [
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text(encoding="utf-8")
 PASSWORD = "correct horse battery"
 PHONE = {"width": 375, "height": 740}
+PORTFOLIO = (
+    "account,lender,borrower_name,phone,lang,time_zone,product,payee,agent_name,amount_due,currency,due_date,id_last4\n"
+    "A1,安信,张明,+8613800000001,zh,Asia/Shanghai,消费贷,安信,小安,3500.00,CNY,{due},1234\n"
+)
+CAMPAIGN = {"name": "november", "caller_ids": {"default": "+861055550100"},
+            "trunk": {"name": "main", "channels": 5, "per_minute": 30}}  # fmt: skip
 SCRIPT = "/compliance/script?file=zh/days_1_15_reminder.yaml"
+DIFF = "/compliance/diff?before=zh/days_1_15_reminder.yaml&after=en/days_1_15_reminder.yaml"
+CALIBRATIONS = ("/quality/calibrations/1", "/quality/calibrations/2")
+"""One that is open, one that is closed."""
 PAGES: Mapping[str, Sequence[str]] = {
-    "operator": ("/operations", "/operations/webhooks", "/dashboard", "/live", "/account"),
-    "reviewer": ("/queue", "/queue?q=*&review=all", "CALL", "/dashboard", "/account"),
-    "supervisor": ("/compliance", "/dashboard", "/live", "/queue", "CALL", "/operations"),
-    "compliance": ("/compliance", SCRIPT, "/compliance/packs", "/compliance/refusals", "/queue", "CALL", "/operations"),
-    "auditor": ("/queue", "CALL", "/audit", "/compliance", "/dashboard", "/live", "/operations"),
+    "operator": ("/operations", "/operations/webhooks", "/softphone", "/dashboard", "/live", "/account"),
+    "reviewer": ("/queue", "/queue?q=还款&review=all", "CALL", "/quality", *CALIBRATIONS, "/dashboard", "/account"),
+    "supervisor": ("/compliance", "/dashboard", "/live", "/queue", "CALL", "/operations", "/softphone"),
+    "compliance": (
+        "/compliance",
+        SCRIPT,
+        "/compliance/diff",
+        DIFF,
+        "/compliance/packs",
+        "/compliance/packs/cn-gbt45251",
+        "/compliance/refusals",
+        "/compliance/person",
+        "/compliance/person?q=A1",
+        "/queue",
+        "CALL",
+        "/operations",
+        "/softphone",
+    ),
+    "auditor": ("/queue", "CALL", "/audit", "/compliance", "/dashboard", "/live", "/operations", CALIBRATIONS[1]),
     "admin": ("/people", "/audit", "/dashboard", "/operations"),
 }
+
+
+class FakePhone:
+    """A softphone that is there; no call is made with it here."""
+
+    def missing(self) -> None:
+        return None
+
+    def scripts(self) -> Mapping[str, Sequence[Mapping[str, str]]]:
+        return {lang: [{"id": "days_1_15_reminder", "title": "Reminder"}] for lang in ("zh", "en")}
+
+    def case(self, lang: str) -> Mapping[str, Any]:
+        case = demo_case("zh" if lang == "zh" else "en")
+        return case.facts() | {"id_last4": case.id_last4}
 
 
 class FakeLive:
@@ -83,6 +131,7 @@ class FakeLive:
 
 @dataclass(slots=True)
 class Site:
+    app: Any
     url: str
     database: Database
     call: str
@@ -93,7 +142,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A console with simulated calls and one person of each role and language."""
     home = tmp_path_factory.mktemp("console")
     database = open_database(Layout(home).database_url)
-    context = Context(database, home, live=FakeLive(), models={"voice": "espeak-ng", "asr": "embedded"})
+    context = Context(
+        database, home, live=FakeLive(), softphone=FakePhone(), models={"voice": "espeak-ng", "asr": "embedded"}
+    )
     simulator = Simulator(Understander.load(), Gate.load(), datetime.now(UTC), seed=7)
     fill(database, context.store, simulator, 40, recordings=2)
     alarm = CallArchive.begin(database, home, NewCall(lang="zh", scenario="crisis", campaign="demo", models={}))
@@ -106,10 +157,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 people = People(session)
                 people.accept(people.invite(f"{role}.{lang}", role, by="test", lang=lang), PASSWORD)
     with database.read() as session:
-        from archive.models import RecordingRow
-
-        call = session.query(RecordingRow).first().call_id
-    config = uvicorn.Config(create_app(context), host="127.0.0.1", port=0, log_config=None, lifespan="off",
+        call = session.scalars(sa.select(RecordingRow.call_id)).first()
+    assert call is not None
+    _worked_on(database, call)
+    _campaign(database, home)
+    app = create_app(context)
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off",
                             timeout_graceful_shutdown=1)  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -118,10 +171,35 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.02)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield Site(f"http://127.0.0.1:{port}", database, call)
+    yield Site(app, f"http://127.0.0.1:{port}", database, call)
     server.should_exit = True
     thread.join(20)
     database.close()
+
+
+def _worked_on(database: Database, call: str) -> None:
+    """A call with a comment, corrections, two scorecards, and two calibration sessions."""
+    answers = {"identified": "yes", "disclosed": "yes", "understood": "4", "manner": "5", "outcome": "yes",
+               "escalated": "na", "note": "clear"}  # fmt: skip
+    with database.write() as session:
+        reviews, calibrations = Reviews(session), Calibrations(session)
+        reviews.comment(call, "听得清楚", 3.0, by="reviewer.zh")
+        reviews.correct(call, 1, "verdict", "allow", "refuse", by="reviewer.zh")
+        for name, more in (("reviewer.zh", {}), ("supervisor.en", {"manner": "2", "outcome": "no"})):
+            given = answers | more
+            reviews.score(call, load_card().id, given, load_card().score(given), by=name)
+        for title in ("第四十七周", "Week 46"):
+            calibrations.open(title, load_card().id, [call], by="supervisor.en")
+        session.flush()
+        calibrations.close(2, by="supervisor.en")
+
+
+def _campaign(database: Database, home: Path) -> None:
+    now = datetime.now(UTC)
+    file = home / "portfolio.csv"
+    file.write_text(PORTFOLIO.format(due=(now - timedelta(days=6)).date()), encoding="utf-8")
+    import_portfolio(attach(database), file, now, mapping=load_mapping(None))
+    set_up(attach(database), read_config(CAMPAIGN), now, start=False)
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +316,23 @@ _WIDEST = """() => [...document.querySelectorAll('main *, header *')]
 
 
 def _name(path: str) -> str:
-    return re.sub(r"\W+", "-", path.split("?")[0]).strip("-") or "home"
+    return re.sub(r"[^\w]+", "-", path).strip("-")[:60] or "home"
+
+
+def test_every_page_of_the_console_is_looked_at(site: Site) -> None:
+    """A page that nobody added above would be one that nobody looks at."""
+    looked = {path.split("?")[0] for pages in PAGES.values() for path in pages}
+    seen = {re.sub(r"/(\d+|cn-[\w-]+)\Z", "/{}", "/calls/{}" if path == "CALL" else path) for path in looked}
+    pages = {
+        re.sub(r"\{\w+\}", "{}", route.path)
+        for route in site.app.state.guarded.routes
+        if "GET" in route.methods and not route.path.startswith("/api/") and route.permission is not None
+    }
+    no_page = {
+        "/", "/calls/{}/peaks.json", "/calls/{}/recording.wav", "/dashboard/{}.csv", "/events/live", "/live/{}/sound",
+        "/alerts", "/alerts/count", "/metrics", "/softphone/calls/{}",
+    }  # fmt: skip
+    assert pages - no_page == seen
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])

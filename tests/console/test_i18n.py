@@ -33,6 +33,7 @@ from compliance_checks.fields import SourceKind
 from compliance_checks.pack import LEVELS
 from console import i18n, panels
 from console.alerts import GROUPS
+from console.evidence import PURPOSES
 from console.i18n import LANGS, messages, translator
 from console.pages.audit import KINDS
 from console.pages.queue import FURTHER
@@ -52,6 +53,8 @@ RAISES = frozenset(
 )
 SAID = frozenset({"SLOW", "WRONG", "LOST", "ELSEWHERE", "NO_PAGE", "NO_METHOD"})
 """Constants that are shown."""
+LINES = {"softphone", "calls", "state", "ready", "all agents busy", "set up", "not set up"}
+"""What ``agent.health`` says of lines."""
 
 
 def package(module: object) -> Path:
@@ -139,6 +142,12 @@ FLAGS = {
     for path in package(scripts).rglob("*.yaml")
     for name in re.findall(r"flag: \{reason: (\w+)", path.read_text("utf-8"))
 }
+SAID_FOR = {
+    purpose
+    for path in package(scripts).rglob("*.yaml")
+    for found in re.findall(r"purposes: \[([^\]]*)\]", path.read_text("utf-8"))
+    for purpose in re.findall(r"\w+", found)
+}
 REASONS = FLAGS | {
     "low_confidence", "repeated_anger", "long_silence", "talk_over", "random_sample", "pipeline_error",
     "transfer_failed", "whisper_refused", "refused_utterance", "line_refused", "line_unrenderable",
@@ -172,7 +181,8 @@ def prefixed(prefix: str, values: object) -> set[str]:
 
 def keys() -> set[str]:
     """Every key of the archive, the campaigns and the packs that a page shows by its name."""
-    found = {*get_args(Disposition), *get_args(Status), *get_args(Who), *ROLES, *SEVERITIES, *EFFECTS, *CATEGORIES}
+    found = {*get_args(Disposition), *get_args(Status), *get_args(Who), *ROLES, *SEVERITIES, *EFFECTS}
+    found |= set(CATEGORIES) - set(INTENTS)  # a flag's "crisis" is the person's, not the gate's category
     found |= {
         *EVENTS,
         *REASONS,
@@ -192,6 +202,9 @@ def keys() -> set[str]:
     found |= {DISABLED, *DELIVERY}
     for prefix, values in {
         "review: ": (*get_args(Review), "all"),
+        "calibration: ": ("open",),
+        "purpose: ": PURPOSES,
+        "said for: ": SAID_FOR,
         "decision: ": get_args(Decision),
         "answer: ": {choice for kind, choices in CHOICES.items() if kind != "scale" for choice in choices},
         "found: ": ("chain", "call", "recording"),
@@ -210,7 +223,7 @@ def keys() -> set[str]:
         "person: ": ("attorney", "deceased", "bankrupt"),
         "rows: ": ("new", "updated", "unchanged", "older", "repeated", "refused", "applied"),
         "import: ": ("portfolio", "updates"),
-        "model: ": ("voice", "asr", "intent", "emotion", "sentiment", "tts", "diarization", "vad"),
+        "model: ": ("voice", "asr", "intent", "emotion", "sentiment", "tts", "diarization", "vad", "semantic"),
         "level: ": LEVELS,
         "source: ": get_args(SourceKind),
         "section: ": ("contact", "clauses", "records"),
@@ -222,7 +235,7 @@ def keys() -> set[str]:
         "news: ": (*EVENTS_TOLD, TEST),
     }.items():
         found |= prefixed(prefix, values)
-    return found
+    return found | LINES
 
 
 REFUSALS = ("SoftphoneRefused", "OfferRefused", "CaseError", "UnapprovedScriptError")

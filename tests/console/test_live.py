@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
+from agent.events import Proposed, Verdict
 from agent.live import LiveTurn, News
 from agent.live_hub import INTERVAL, Command, LiveEntry, LiveHub
 from archive.audit import AuditLog
@@ -20,6 +21,7 @@ from archive.writer import CallArchive, NewCall
 from console.alerts import Alerts, group_of
 from console.context import Context
 from console.live_feed import events, shown, sound
+from console.live_names import LiveNames
 
 SignIn = Callable[..., httpx.Client]
 ACall = Callable[..., str]
@@ -169,7 +171,7 @@ async def test_a_page_gets_all_calls_then_changes_and_nothing_is_lost_between() 
     async def yes() -> bool:
         return True
 
-    stream = events(hub, "en", True, yes)
+    stream = events(hub, "en", None, yes)
     assert (await anext(stream)).startswith(b"retry:")
     kind, calls = parsed(await anext(stream))
     assert kind == "calls" and [each["call_id"] for each in calls] == ["c1"]
@@ -187,7 +189,7 @@ async def test_a_stream_is_kept_alive_and_ends_with_its_session() -> None:
     async def allowed() -> bool:
         return next(answers)
 
-    chunks = [chunk async for chunk in events(hub, "zh", True, allowed, keep_alive=0.02)]
+    chunks = [chunk async for chunk in events(hub, "zh", None, allowed, keep_alive=0.02)]
     assert chunks[2] == b": alive\n\n" and parsed(chunks[-1])[0] == "closed"
     assert len(hub._watchers) == 0
     _, _ = entry(hub)
@@ -199,9 +201,40 @@ async def test_a_stream_is_kept_alive_and_ends_with_its_session() -> None:
         assert [piece async for piece in sound(hub.sound("c1"), never, every=0.0)] == []
 
 
-def test_numbers_are_hidden_from_who_need_not_know() -> None:
+def test_names_are_hidden_from_who_need_not_know_as_they_fall(context: Context) -> None:
+    names = LiveNames(context.database, None)
+    same = {"call_id": "c", "lang": "zh", "started_at": datetime.now(UTC)}
+    told = [
+        shown({**same, "who": who, "text": text}, "zh", names)["text"]
+        for who, text in (
+            ("borrower", "谁啊"),
+            ("agent", "请问您是马超然本人吗？"),
+            ("borrower", "我是马超然，叫我超然就行"),
+            ("agent", "谢谢您。我代表安信消费金融，提醒您消费贷款的还款。"),
+        )
+    ]
+    assert told[0] == "谁啊" and "马超然" not in "".join(told) and "超然" not in told[2] and "安信" in told[3]
+    clear = {**same, "who": "agent", "text": "请问您是马超然本人吗？"}
+    assert shown(clear, "zh", None)["text"] == "请问您是马超然本人吗？"
+    names.of({"call_id": "c", "ended": True})
+    assert names.of({**same, "who": "borrower", "text": "马超然"}) == (), "an ended call is forgotten"
+
+
+def test_a_name_that_fell_before_somebody_looked_is_hidden_too(context: Context) -> None:
+    with CallArchive.begin(
+        context.database, context.home, NewCall("zh", script_id="days_1_15_reminder", models={})
+    ) as call:
+        call.verdict(Verdict("allow", ""), Proposed("ask_name", "请问您是马超然本人吗？", "zh"))
+    live = {"call_id": call.call_id, "lang": "zh", "started_at": datetime.now(UTC), "who": "borrower"}
+    names = LiveNames(context.database, None)
+    assert shown({**live, "text": "马超然不在"}, "zh", names)["text"].endswith("不在")
+    assert "马超然" not in shown({**live, "text": "马超然不在"}, "zh", names)["text"]
+
+
+def test_numbers_are_hidden_from_who_need_not_know(context: Context) -> None:
+    names = LiveNames(context.database, None)
     call = {"call_id": "c", "lang": "zh", "started_at": datetime.now(UTC), "text": "卡号四零七二", "who": "borrower"}
-    assert "四零七二" in shown(call, "zh", True)["text"] and "四零七二" not in shown(call, "zh", False)["text"]
+    assert "四零七二" in shown(call, "zh", None)["text"] and "四零七二" not in shown(call, "zh", names)["text"]
 
 
 # pages ---------------------------------------------------------------------------------------------------------

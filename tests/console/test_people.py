@@ -67,7 +67,7 @@ def test_what_cannot_be_done_is_told(sign_in: SignIn) -> None:
 def test_a_key_is_shown_once_and_revoked(app: FastAPI, sign_in: SignIn) -> None:
     admin = sign_in("admin")
     page = admin.post("/people/keys", data={"name": "etl", "role": "auditor"}).text
-    found = re.search(r'<code class="secret">([\w-]{30,})</code>', page)
+    found = re.search(r'<code id="key" class="secret">([\w-]{30,})</code>', page)
     assert found is not None and found[1] not in admin.get("/people").text
     bearer = {"authorization": f"Bearer {found[1]}"}
     program = TestClient(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import wave
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -117,3 +118,25 @@ def test_programs_hear_what_their_role_may(app: FastAPI, context: Context, call:
         assert (max(drawn[2 * 180 : 2 * 236]) < 0.11) is hidden
     headers = {"authorization": f"Bearer {keys['operator']}"}
     assert client.get(f"/api/v1/calls/{call}/recording", headers=headers).status_code == 403
+
+
+def test_nobody_finds_a_call_by_a_name_that_they_may_not_read(sign_in: SignIn, context: Context) -> None:
+    with CallArchive.begin(
+        context.database, context.home, NewCall("zh", script_id="days_1_15_reminder", models={})
+    ) as call:
+        number = call.verdict(Verdict("allow", ""), Proposed("ask_name", "请问您是马超然本人吗？", "zh"))
+        call.spoken(
+            Spoken("ask_name", "请问您是马超然本人吗？", "请问您是马超然本人吗？", Span(0.2, 1.2)), verdict=number
+        )
+        call.turn("borrower", 1.5, 3.0, "我是马超然，明天还款")
+        call.finish("promise_to_pay")
+    auditor, reviewer = sign_in("auditor"), sign_in("reviewer")
+    for word, found in (("马超然", False), ("超然", False), ("还款", True), ("本人", True)):
+        address = f"/queue?review=all&q={word}"
+        rows = auditor.get(address).text.partition('id="rows"')[2]
+        assert (call.call_id in rows) is found and "马超然" not in rows, word
+        total = re.search(r"<h1>.*?(\d+)", auditor.get(address).text)
+        assert total is not None and total[1] == str(int(found)), "nor by their number"
+        told = auditor.get(f"/api/v1/calls?q={word}&review=all").json()
+        assert (len(told["calls"]), told["total"]) == (int(found), int(found))
+        assert call.call_id in reviewer.get(address).text

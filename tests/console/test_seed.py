@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from agent.cli import app
 from agent.seeding import DAYS, Seeded, Simulator
 from agent.seeding_archive import fill
+from archive.covering import MASK
 from archive.dashboards import Dashboards
 from archive.models import Call, Turn, VerdictRow
 from archive.queries import CallFilter, CallQueries
@@ -63,6 +65,17 @@ def test_calls_are_entered_once_and_sealed(context: Context) -> None:
         numbers = Dashboards(session).totals(CallFilter())
         assert numbers.calls == 24 and numbers.promises and numbers.seconds > 24 * 10
         assert CallQueries(session).page(CallFilter(text="本人")).calls
+
+
+def test_the_digits_that_prove_who_somebody_is_are_masked_as_in_any_call(context: Context) -> None:
+    fill(context.database, context.store, Simulator(*models(), UNTIL, 5), 12)
+    plain = {t["text"] for call in played(5, 12) for t in call.rows["turns"] if "digits" in t["slots"]}
+    with context.database.read() as session:
+        turns = session.scalars(sa.select(Turn).where(Turn.who == "borrower")).all()
+    answers = [t for t in turns if "digits" in (t.slots or {})]
+    assert len(plain) >= 3 and not plain & {t.text for t in turns}
+    assert answers and all(MASK * 4 in t.text.replace(" ", "") for t in answers)
+    assert not any(re.search(r"\d{4}", str(t.slots["digits"]["value"])) for t in answers)
 
 
 def test_people_say_and_feel_different_things() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from sentiment.rules import PRIORITY, fired, load_rules
+from sentiment.rules import PRIORITY, cleared, fired, load_rules, without_alike
 
 CAUGHT = {
     "crisis": ["活着没意思", "不如一了百了", "我不想活了", "我真的想死", "我站在楼顶", "让我死了算了", "i don't want to be here any more",
@@ -58,3 +58,33 @@ def test_most_pressing_first() -> None:
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_every_rule_is_there(lang: str) -> None:
     assert tuple(rule.intent for rule in load_rules(lang)) == PRIORITY
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "intent"),
+    [
+        ("不用转人工了我明天还", "zh", "request_human"),
+        ("我女儿在法院上班", "zh", "legal_representation"),
+        ("你们是律师事务所还是催收公司", "zh", "legal_representation"),
+        ("如果借款人去世了债怎么办", "zh", "deceased_or_incapacitated"),
+        ("别现在打下午三点再打", "zh", "stop_contact"),
+        ("没打错我就是", "zh", "deny_identity"),
+        ("no need for a supervisor i'll pay friday", "en", "request_human"),
+        ("my cousin is a lawyer", "en", "legal_representation"),
+        ("are you from the court or the bank", "en", "legal_representation"),
+        ("what happens if someone dies", "en", "deceased_or_incapacitated"),
+        ("don't call now try me after six", "en", "stop_contact"),
+        ("no mistake that's me", "en", "deny_identity"),
+    ],
+)
+def test_a_look_alike_neither_fires_nor_is_believed_of_the_model(text: str, lang: str, intent: str) -> None:
+    assert intent not in fired(text, lang)
+    assert intent in cleared(text, lang)
+
+
+def test_a_wish_beside_a_look_alike_still_fires() -> None:
+    assert "request_human" in fired("no need for a lawyer just get me your manager", "en")
+    assert "legal_representation" in fired("my cousin is a lawyer and he will contact you he is my lawyer", "en")
+    assert "stop_contact" in fired("现在别打晚上也不要再打我电话了把我号码删掉", "zh")
+    assert without_alike("no need for a supervisor i'll pay friday", "en") == "i'll pay friday"
+    assert without_alike("我明天还", "zh") == "我明天还"

@@ -30,6 +30,9 @@ MONDAY = date(2026, 11, 23)
 FLOORS = {
     "fresh": {"macro_f1": 0.78, "safety_recall": 0.85, "safety_precision": 0.78, "emotion_macro_f1": 0.5},
     "fresh3": {"macro_f1": 0.72, "safety_recall": 0.82, "safety_precision": 0.58, "emotion_macro_f1": 0.7},
+    "fresh4": {"macro_f1": 0.85, "safety_recall": 0.95, "safety_precision": 0.9, "emotion_macro_f1": 0.5},
+    "fresh5": {"macro_f1": 0.85, "safety_recall": 0.95, "safety_precision": 0.88, "emotion_macro_f1": 0.42},
+    "fresh6": {"macro_f1": 0.77, "safety_recall": 0.95, "safety_precision": 0.83, "emotion_macro_f1": 0.42},
     "fresh2": {"macro_f1": 0.85, "safety_recall": 0.93, "safety_precision": 0.83, "emotion_macro_f1": 0.5},
 }
 
@@ -210,13 +213,21 @@ def test_voice_can_be_switched_off(reader: Understander) -> None:
     assert reader.understand("下周三还", "zh", audio=sound, voice=False).voice is None
 
 
+def test_no_sentence_that_is_measured_trains() -> None:
+    kept = {(u.lang, u.text.replace(" ", "")) for name in UNSEEN for u in load(FOLDER / f"{name}.jsonl")}
+    assert not kept & {(u.lang, u.text.replace(" ", "")) for u in corpus()}
+
+
 def test_corpus_is_what_its_patterns_say() -> None:
     for name, lang in PATTERNS.items():
         rows = parse((FOLDER / f"{name}.txt").read_text(encoding="utf-8"), lang)
         assert rows == load(FOLDER / f"{name}.jsonl")
         felt = name.startswith("felt")
+        away = (
+            {"voicemail"} if felt else {"voicemail", "greeting", "ask_if_robot"} if name.startswith("near") else set()
+        )
         assert len(rows) >= (400 if felt else 1200)
-        assert {u.intent for u in rows} == set(INTENTS) - ({"voicemail"} if felt else set())
+        assert {u.intent for u in rows} == set(INTENTS) - away
         assert {u.emotion for u in rows} == set(EMOTIONS)
         assert not any(set("()|{}") & set(u.text) for u in rows)
 

@@ -29,11 +29,15 @@ MAX_EVENT = 1 << 20
 
 
 class AriError(LineError):
-    """Asterisk refused a request, or could not be asked. ``status`` is the HTTP status, 0 where there was none."""
+    """Asterisk refused a request, or could not be asked. ``status`` is the HTTP status, 0 where there was none.
 
-    def __init__(self, status: int, message: str) -> None:
+    ``sent`` is false where the request surely never reached it.
+    """
+
+    def __init__(self, status: int, message: str, *, sent: bool = True) -> None:
         super().__init__(message)
         self.status = status
+        self.sent = sent
 
 
 class Ari:
@@ -52,8 +56,10 @@ class Ari:
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ConfigurationError("the Asterisk URL must be http(s)://host:port")
         self.application = application
-        self._http = f"{parts.scheme}://{parts.netloc}"
-        self._ws = ("wss" if parts.scheme == "https" else "ws") + f"://{parts.netloc}"
+        # http.conf may put everything below a prefix, ours and the media sockets.
+        place = parts.netloc + parts.path.rstrip("/").removesuffix("/ari")
+        self._http = f"{parts.scheme}://{place}"
+        self._ws = ("wss" if parts.scheme == "https" else "ws") + f"://{place}"
         self._key = f"{username}:{password}"
         self._client = client or httpx.AsyncClient(auth=(username, password), timeout=TIMEOUT)
         self._listeners: list[Callable[[dict[str, Any]], None]] = []
@@ -108,7 +114,9 @@ class Ari:
         try:
             answer = await self._client.request(method, f"{self._http}/ari/{path}", params=query, json=body)
         except httpx.HTTPError as e:
-            raise AriError(0, f"Asterisk did not answer {method} {path.split('/')[0]}: {type(e).__name__}") from e
+            unsent = isinstance(e, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+            what = f"Asterisk did not answer {method} {path.split('/')[0]}: {type(e).__name__}"
+            raise AriError(0, what, sent=not unsent) from e
         if answer.status_code >= 400:
             raise AriError(answer.status_code, f"Asterisk refused {method} {path.split('/')[0]}: {answer.status_code}")
         if not answer.content:
@@ -171,4 +179,7 @@ class Ari:
             return
         if isinstance(event, dict):
             for listener in tuple(self._listeners):
-                listener(event)
+                try:
+                    listener(event)
+                except Exception as e:  # one event that nobody understood must not make us deaf to all others
+                    log.error("an event of Asterisk was not understood: %s", type(e).__name__)

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from agent.errors import ConfigurationError, LineError
-from agent.telephony.line import AudioReceived, DigitPressed, LineClosed, LineEvent, MarkPlayed
+from agent.telephony.asterisk.keys import Keys
+from agent.telephony.line import AudioReceived, LineClosed, LineEvent, MarkPlayed
 from audio.g711 import Pcm16
 
 HANG_UP, ID, DTMF, AUDIO, ERROR = 0x00, 0x01, 0x03, 0x10, 0xFF
@@ -45,6 +46,7 @@ class AudioSocketLine:
         self._queue: deque[Pcm16 | str] = deque()  # frames and, between them, marks
         self._rest = np.zeros(0, np.int16)
         self._closed = False
+        self._keys = Keys(self._put)
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._play())]
 
     def answered(self) -> None:
@@ -54,6 +56,10 @@ class AudioSocketLine:
 
     def far_end_gone(self, reason: str = "hung up") -> None:
         self._put(LineClosed(reason))
+
+    def pressed(self, digit: str, source: str) -> None:
+        """A key, as ``source`` tells it (see ``Keys``)."""
+        self._keys.pressed(digit, source)
 
     async def events(self) -> AsyncIterator[LineEvent]:
         """See ``Line.events``."""
@@ -135,9 +141,7 @@ class AudioSocketLine:
                 if kind == AUDIO:
                     self._put(AudioReceived(np.frombuffer(payload[: len(payload) // 2 * 2], "<i2").astype(np.int16)))
                 elif kind == DTMF and payload:
-                    digit = chr(payload[0])
-                    if digit in "0123456789*#ABCD":
-                        self._put(DigitPressed(digit))
+                    self.pressed(chr(payload[0]), "media")
                 elif kind == ERROR:
                     self._put(LineError("AudioSocket: Asterisk reported an error"))
                     return

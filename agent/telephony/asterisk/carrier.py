@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import uuid
+import re
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
 from agent.errors import LineError
 from agent.telephony.asterisk.ari import Ari, AriError
 from agent.telephony.asterisk.audiosocket import AudioSocketLine, AudioSocketServer
+from agent.telephony.asterisk.calls import PbxCall
 from agent.telephony.asterisk.media import AsteriskLine
+from agent.telephony.asterisk.opening import BRIDGE, DESK, MEDIA, PHONE, SETTLE, open_media
+from agent.telephony.asterisk.ringing import ring
 from agent.telephony.carrier import (
     Answered,
     DialFailed,
@@ -26,7 +28,6 @@ from agent.telephony.carrier import (
     DialStatus,
     DialUnknown,
     Progress,
-    failure_of,
 )
 from agent.telephony.line import MarkPlayed
 from agent.telephony.whisper import Whisper
@@ -34,22 +35,7 @@ from audio.telephone import RATE
 
 log = logging.getLogger(__name__)
 
-PHONE, MEDIA, BRIDGE, DESK = "phone-", "media-", "bridge-", "desk-"
-SETTLE = 5.0
-"""Seconds that Asterisk has to report what became of a channel after its ring time ran out."""
-
-
-@dataclass(slots=True)
-class _Call:
-    """What is known of one attempt. ``ended`` holds the phone channel's Q.850 cause once it is gone."""
-
-    attempt_id: str
-    progress: Progress | None
-    media_in: asyncio.Event = field(default_factory=asyncio.Event)
-    up: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    rang: bool = False
-    line: AsteriskLine | AudioSocketLine | None = None
+_DIAL_STRING = re.compile(r"[A-Za-z]{2,16}/[A-Za-z0-9_.+@:-]{1,80}")
 
 
 class AsteriskCarrier:
@@ -74,7 +60,7 @@ class AsteriskCarrier:
         self._endpoint = endpoint
         self._caller_id = caller_id
         self._server = audio_socket
-        self._calls: dict[str, _Call] = {}
+        self._calls: dict[str, PbxCall] = {}
         self._handed_over: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -91,14 +77,16 @@ class AsteriskCarrier:
         attempt = request.attempt_id
         if attempt in self._calls:
             raise ValueError("this attempt is being dialled already")
-        call = self._calls[attempt] = _Call(attempt, progress)
+        call = self._calls[attempt] = PbxCall(attempt, progress)
         try:
             line = call.line = await self._media(call)
-            await self._ring(call, request)
-            await self._ari.request(
-                "POST", f"bridges/{BRIDGE}{attempt}/addChannel", channel=f"{PHONE}{attempt},{MEDIA}{attempt}"
-            )
+            caller = request.caller_id or self._caller_id
+            endpoint = self._endpoint.replace("{to}", request.to)
+            await ring(self._ari, call, f"{PHONE}{attempt}", endpoint, request.ring_timeout, caller)
+            await self._join(call)
             line.answered()
+            if call.ended.done():
+                line.far_end_gone()  # they hung up as they were joined
         except AriError as e:
             await self._clean_up(attempt)
             if call.up.is_set():
@@ -107,7 +95,7 @@ class AsteriskCarrier:
         except BaseException:
             await self._clean_up(attempt)
             raise
-        self._tell(call, DialStatus("answered"))
+        call.tell(DialStatus("answered"))
         return Answered(line, attempt)
 
     async def status(self, attempt_id: str) -> DialStatus:
@@ -131,15 +119,18 @@ class AsteriskCarrier:
     ) -> None:
         """Ring ``to`` while the person waits on the bridge; once answered, our media channel leaves.
 
+        ``to`` is a number or an extension for the endpoint, or a dial string of its own, such as
+        ``Local/600@queues`` for a queue of the dialplan.
+
         The whisper is played on a bridge of its own, where only the desk's phone and a media channel of ours are.
         """
-        desk = DialRequest(attempt_id, to, ring_timeout=ring_timeout)
-        call = _Call(f"{DESK}{attempt_id}", None)
+        endpoint = self._desk_endpoint(attempt_id, to, ring_timeout)
+        call = PbxCall(f"{DESK}{attempt_id}", None)
         self._calls[call.attempt_id] = call
         try:
             if whisper is not None:
                 await self._prepare_whisper(call)
-            await self._ring(call, desk, prefix="")
+            await ring(self._ari, call, call.attempt_id, endpoint, ring_timeout, self._caller_id)
             if whisper is not None and call.line is not None:
                 await self._whisper(call, call.line, whisper)
             if self._hung_up(attempt_id):
@@ -161,7 +152,7 @@ class AsteriskCarrier:
             await ours.line.close()
         await self._delete(f"channels/{MEDIA}{attempt_id}")
 
-    async def _prepare_whisper(self, call: _Call) -> None:
+    async def _prepare_whisper(self, call: PbxCall) -> None:
         """A media channel for the desk's phone, before it rings. Without one there is a hand-over all the same."""
         try:
             call.line = await self._media(call)
@@ -169,7 +160,7 @@ class AsteriskCarrier:
             log.warning("nothing can be whispered: %s", e)
             await self._drop_whisper(call)
 
-    async def _whisper(self, call: _Call, line: AsteriskLine | AudioSocketLine, whisper: Whisper) -> None:
+    async def _whisper(self, call: PbxCall, line: AsteriskLine | AudioSocketLine, whisper: Whisper) -> None:
         """Play to the desk's phone alone. Raises ``DialFailed`` if it hangs up meanwhile."""
         bridge = f"bridges/{BRIDGE}{call.attempt_id}"
         await self._ari.request("POST", f"{bridge}/addChannel", channel=f"{call.attempt_id},{MEDIA}{call.attempt_id}")
@@ -189,7 +180,7 @@ class AsteriskCarrier:
             raise DialFailed("rejected", "the desk hung up during the whisper")
         await self._ari.request("POST", f"{bridge}/removeChannel", channel=call.attempt_id)
 
-    async def _drop_whisper(self, call: _Call) -> None:
+    async def _drop_whisper(self, call: PbxCall) -> None:
         if call.line is not None:
             await call.line.close()
         for path in (f"channels/{MEDIA}{call.attempt_id}", f"bridges/{BRIDGE}{call.attempt_id}"):
@@ -201,102 +192,32 @@ class AsteriskCarrier:
 
     # one attempt -----------------------------------------------------------------------------------------------
 
-    async def _media(self, call: _Call) -> AsteriskLine | AudioSocketLine:
-        """The bridge, the media channel in it and its socket, before any phone rings."""
-        attempt = call.attempt_id
-        await self._ari.wait_connected()
-        await self._ari.request("POST", "bridges", type="mixing", bridgeId=f"{BRIDGE}{attempt}")
-        line = await (self._audio_socket(call) if self._server is not None else self._web_socket(call))
-        try:
-            async with asyncio.timeout(SETTLE):
-                await call.media_in.wait()
-        except TimeoutError:
-            await line.close()
-            raise AriError(0, "Asterisk's media channel did not enter our application") from None
-        return line
+    async def _media(self, call: PbxCall) -> AsteriskLine | AudioSocketLine:
+        return await open_media(self._ari, self._server, call, lambda: self._clean_up(call.attempt_id))
 
-    async def _web_socket(self, call: _Call) -> AsteriskLine:
+    def _desk_endpoint(self, attempt_id: str, to: str, ring_timeout: float) -> str:
+        """Raises ``DialFailed`` for what Asterisk could not dial."""
+        if _DIAL_STRING.fullmatch(to):
+            return to
+        try:
+            DialRequest(attempt_id, to, ring_timeout=ring_timeout)
+        except ValueError as e:
+            raise DialFailed("invalid_number", str(e)) from e
+        return self._endpoint.replace("{to}", to)
+
+    async def _join(self, call: PbxCall) -> None:
+        """Phone and media on the bridge. Somebody who has hung up meanwhile has answered all the same."""
         attempt = call.attempt_id
-        channel = await self._external_media(
-            attempt,
-            external_host="INCOMING",
-            transport="websocket",
-            encapsulation="none",
-            connection_type="server",
-            format="ulaw",
-            transport_data="f(json)",
-        )
-        variables = channel.get("channelvars") if isinstance(channel, dict) else None
-        connection = (variables or {}).get("MEDIA_WEBSOCKET_CONNECTION_ID")
-        if not connection:
-            answer = await self._ari.request(
-                "GET", f"channels/{MEDIA}{attempt}/variable", variable="MEDIA_WEBSOCKET_CONNECTION_ID"
+        try:
+            await self._ari.request(
+                "POST", f"bridges/{BRIDGE}{attempt}/addChannel", channel=f"{PHONE}{attempt},{MEDIA}{attempt}"
             )
-            connection = answer.get("value") if isinstance(answer, dict) else None
-        if not isinstance(connection, str) or not connection:
-            raise AriError(0, "Asterisk named no media connection: chan_websocket is needed (20.18, 22.8, 23.2)")
-        socket = await self._ari.open_media(connection)
-        line = AsteriskLine(socket, lambda: self._clean_up(attempt))
-        try:
-            await line.start()
-        except LineError as e:
-            raise AriError(0, str(e)) from e
-        return line
-
-    async def _audio_socket(self, call: _Call) -> AudioSocketLine:
-        server = self._server
-        assert server is not None
-        attempt = call.attempt_id
-        # AudioSocket wants a UUID, which the whisper's name is not.
-        identity = str(uuid.uuid4()) if attempt.startswith(DESK) else attempt
-        with server.expect(identity, lambda: self._clean_up(attempt)) as coming:
-            await self._external_media(
-                attempt,
-                external_host=server.external_host,
-                transport="tcp",
-                encapsulation="audiosocket",
-                connection_type="client",
-                format="slin",
-                data=identity,
-            )
-            try:
-                async with asyncio.timeout(SETTLE):
-                    return await coming
-            except TimeoutError:
-                raise AriError(0, f"Asterisk did not connect to our AudioSocket at {server.external_host}") from None
-
-    async def _external_media(self, attempt: str, **parameters: str) -> Any:
-        parameters |= {"app": self._ari.application, "channelId": f"{MEDIA}{attempt}", "direction": "both"}
-        return await self._ari.request("POST", "channels/externalMedia", None, **parameters)
-
-    async def _ring(self, call: _Call, request: DialRequest, prefix: str = PHONE) -> None:
-        """Create and dial the phone's channel, and wait until it is up. Raises ``DialFailed``."""
-        channel = f"{prefix}{call.attempt_id}"
-        await self._ari.request(
-            "POST",
-            "channels/create",
-            endpoint=self._endpoint.replace("{to}", request.to),
-            app=self._ari.application,
-            channelId=channel,
-            formats="ulaw",
-        )
-        caller = request.caller_id or self._caller_id
-        if caller:
-            await self._ari.request("POST", f"channels/{channel}/variable", variable="CALLERID(num)", value=caller)
-        await self._ari.request("POST", f"channels/{channel}/dial", timeout=int(request.ring_timeout))
-        self._tell(call, DialStatus("dialing"))
-        up = asyncio.create_task(call.up.wait())
-        either: set[asyncio.Future[Any]] = {up, call.ended}
-        try:
-            await asyncio.wait(either, timeout=request.ring_timeout + SETTLE, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            up.cancel()
-        if call.up.is_set():
-            return
-        if call.ended.done():
-            cause = call.ended.result()
-            raise DialFailed(failure_of(cause, rang=call.rang), f"cause {cause}")
-        raise DialFailed("no_answer" if call.rang else "unreachable", "Asterisk reported no end")
+        except AriError as e:
+            if e.status not in (400, 404, 409, 422):
+                raise
+            await asyncio.wait({call.ended}, timeout=1.0)
+            if not call.ended.done():
+                raise
 
     async def _clean_up(self, attempt: str) -> None:
         call = self._calls.pop(attempt, None)
@@ -322,6 +243,9 @@ class AsteriskCarrier:
 
     def _on_event(self, event: dict[str, Any]) -> None:
         kind = event.get("type")
+        if kind == "BridgeDestroyed":
+            self._bridge_gone(event.get("bridge"))
+            return
         channel = event.get("peer") if kind == "Dial" else event.get("channel")
         if not isinstance(channel, dict) or not isinstance(channel.get("id"), str):
             return
@@ -336,33 +260,27 @@ class AsteriskCarrier:
         attempt = name.removeprefix(PHONE).removeprefix(DESK)
         if attempt in self._handed_over:
             if kind == "ChannelDestroyed":  # either of the two hung up: let the other go as well
-                self._handed_over.discard(attempt)
-                self._in_background(self._end_hand_over(attempt))
+                self._let_go(attempt)
             return
         call = self._calls.get(name.removeprefix(PHONE)) if name.startswith(PHONE) else self._calls.get(name)
-        if call is None:
+        if call is not None:
+            call.on_phone_event(event, channel)
+
+    def _bridge_gone(self, bridge: object) -> None:
+        """Somebody else took the bridge away: whoever was on it hears nothing any more, so the call ends."""
+        name = bridge.get("id") if isinstance(bridge, dict) else None
+        if not isinstance(name, str) or not name.startswith(BRIDGE):
             return
-        if kind == "Dial" and event.get("dialstatus") in ("RINGING", "PROGRESS"):
-            self._ringing(call)
-        elif (kind == "Dial" and event.get("dialstatus") == "ANSWER") or channel.get("state") == "Up":
-            call.up.set()
-        elif kind == "ChannelStateChange" and channel.get("state") in ("Ring", "Ringing"):
-            self._ringing(call)
-        if kind == "ChannelDestroyed":
-            cause = event.get("cause")
-            if not call.ended.done():
-                call.ended.set_result(cause if isinstance(cause, int) else 0)
-            if call.line is not None:
-                call.line.far_end_gone()
+        attempt = name.removeprefix(BRIDGE)
+        call = self._calls.get(attempt)
+        if call is not None and call.line is not None:
+            call.line.far_end_gone("bridge gone")
+        elif attempt in self._handed_over:
+            self._let_go(attempt)
 
-    def _ringing(self, call: _Call) -> None:
-        if not call.rang:
-            call.rang = True
-            self._tell(call, DialStatus("ringing"))
-
-    def _tell(self, call: _Call, status: DialStatus) -> None:
-        if call.progress is not None:
-            call.progress(status)
+    def _let_go(self, attempt: str) -> None:
+        self._handed_over.discard(attempt)
+        self._in_background(self._end_hand_over(attempt))
 
     async def _resynchronise(self) -> None:
         """After every (re)connect: end channels of ours that nobody is behind, notice those that ended meanwhile.
@@ -370,8 +288,9 @@ class AsteriskCarrier:
         Asterisk keeps a call up when its ARI client dies. A conversation cannot be taken up again in the middle,
         so a person left on such a line hears the call end, and nobody is left in silence.
         """
-        channels = await self._ari.request("GET", "channels")
-        alive = {c["id"] for c in channels if isinstance(c, dict) and isinstance(c.get("id"), str)}
+        answer = await self._ari.request("GET", "channels")
+        channels = answer if isinstance(answer, list) else []
+        alive = {c["id"]: str(c.get("state")) for c in channels if isinstance(c, dict) and isinstance(c.get("id"), str)}
         orphans = set()
         for name in alive:
             attempt = name.removeprefix(DESK)
@@ -386,6 +305,9 @@ class AsteriskCarrier:
         for attempt in orphans:
             log.warning("ending a call that a former connection left behind")
             await self._end_hand_over(attempt)
+        for attempt in tuple(self._handed_over):
+            if not {f"{PHONE}{attempt}", f"{DESK}{attempt}"} <= set(alive):
+                self._let_go(attempt)  # one of the two hung up unseen: the other waits in silence
         for attempt, call in tuple(self._calls.items()):
-            if call.up.is_set() and f"{PHONE}{attempt}" not in alive and call.line is not None:
-                call.line.far_end_gone()
+            if call.created:
+                call.seen(alive.get(attempt if attempt.startswith(DESK) else f"{PHONE}{attempt}"))

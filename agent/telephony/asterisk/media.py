@@ -20,7 +20,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from agent.errors import LineError
-from agent.telephony.line import AudioReceived, DigitPressed, LineClosed, LineEvent, MarkPlayed
+from agent.telephony.asterisk.keys import Keys
+from agent.telephony.line import AudioReceived, LineClosed, LineEvent, MarkPlayed
 from audio import g711
 from audio.g711 import Pcm16
 from audio.telephone import RATE
@@ -31,6 +32,8 @@ SILENCE = g711.encode(np.zeros(FRAME, np.int16))
 MAX_CONTROL = 127
 MAX_AUDIO = 1 << 16
 START_LIMIT = 5.0
+ABNORMAL = 1006
+"""RFC 6455, 7.4.1: the connection went away without a closing handshake."""
 TAIL = 0.2
 """Seconds between the last mark and hanging up: a mark says that the audio left Asterisk, not that it was heard."""
 
@@ -50,8 +53,10 @@ class AsteriskLine:
         self._rest = b""
         self._marks: dict[str, str] = {}  # the id on the wire -> our mark's name
         self._counter = 0
+        self._keys = Keys(self._put)
         self._queued_until = 0.0  # when Asterisk will have played what it holds
         self._sending = asyncio.Lock()
+        self._failed: LineError | None = None
         self._closed = False
         self._reader: asyncio.Task[None] | None = None
         self._filler: asyncio.Task[None] | None = None
@@ -62,6 +67,9 @@ class AsteriskLine:
         try:
             async with asyncio.timeout(START_LIMIT):
                 await self._started.wait()
+            if self._failed is not None:
+                await self.close()
+                raise self._failed
         except TimeoutError:
             await self.close()
             raise LineError(f"Asterisk sent no MEDIA_START within {START_LIMIT:.0f} s") from None
@@ -76,6 +84,10 @@ class AsteriskLine:
     def far_end_gone(self, reason: str = "hung up") -> None:
         """The phone's channel is gone (told by ARI, before the media socket notices)."""
         self._put(LineClosed(reason))
+
+    def pressed(self, digit: str, source: str) -> None:
+        """A key, as ``source`` tells it (see ``Keys``)."""
+        self._keys.pressed(digit, source)
 
     async def events(self) -> AsyncIterator[LineEvent]:
         """See ``Line.events``."""
@@ -184,6 +196,8 @@ class AsteriskLine:
         except ConnectionClosed:
             pass
         self._flowing.set()
+        if self._socket.close_code == ABNORMAL:
+            self._put(LineClosed("connection lost", "the media socket of Asterisk was cut off"))
         self._put(LineClosed("hung up"))
 
     def _control(self, message: str) -> None:
@@ -209,11 +223,12 @@ class AsteriskLine:
             if name is not None:
                 self._put(MarkPlayed(name))
         elif kind == "DTMF_END":
-            digit = event.get("digit")
-            if isinstance(digit, str) and len(digit) == 1 and digit in "0123456789*#ABCD":
-                self._put(DigitPressed(digit))
+            self.pressed(str(event.get("digit")), "media")
 
     def _put(self, event: LineEvent | LineError) -> None:
+        if isinstance(event, LineError) and not self._started.is_set():
+            self._failed = event
+            self._started.set()  # there is nothing to wait for
         if self._events.full():
             self._events.get_nowait()  # ten seconds unread: the oldest is worth least
         self._events.put_nowait(event)

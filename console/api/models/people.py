@@ -30,7 +30,8 @@ class PersonOut(Given):
 class NewPerson(Sent):
     name: Name
     role: Role
-    lang: Literal["zh", "en"] = "zh"
+    lang: Literal["zh", "en", ""] = ""
+    """``""``: what their browser says, until they choose."""
 
 
 class Invited(Given):

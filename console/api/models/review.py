@@ -89,9 +89,41 @@ class NewAssignment(Sent):
     second: bool = False
 
 
+class PairAgreement(Given):
+    """Two reviewers: how many answers were compared, the share that are the same, Cohen's kappa."""
+
+    reviewers: list[str]
+    pairs: int
+    same: float | None
+    kappa: float | None
+
+
 class Agreement(Given):
-    """Cohen's kappa over the questions that two reviewers answered for the same calls."""
+    """Cohen's kappa over the questions that two reviewers answered for the same calls; ``same`` is the share of equal
+    answers."""
 
     calls: int
     kappa: float | None
+    same: float | None
     by_question: dict[str, float | None]
+    by_reviewers: list[PairAgreement]
+
+
+class NewCalibration(Sent):
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+    calls: Annotated[list[Annotated[str, StringConstraints(max_length=36)]], Field(min_length=1, max_length=50)]
+
+
+class CalibrationOut(Given):
+    """A session. ``scorecards`` and ``kappa`` of all once it is closed; before that the caller's own cards alone."""
+
+    id: int
+    title: str
+    card: str
+    opened_by: str
+    opened_at: datetime
+    closed_by: str | None
+    closed_at: datetime | None
+    calls: list[str]
+    scorecards: list[ScorecardOut]
+    kappa: float | None

@@ -35,6 +35,8 @@ class Phone:
     presses: str = ""
     silent: bool = False
     person: bool = False
+    early: bool = False  # 183 with the network's own ringing or announcement, and no 180
+    still: bool = False  # does nothing: the test tells its events
 
 
 PHONES = {
@@ -47,6 +49,8 @@ PHONES = {
     "leaves": Phone(hangs_up_after=0.3),
     "keys": Phone(presses="12#"),
     "mute": Phone(silent=True),
+    "early": Phone(answers=False, cause=19, early=True),
+    "still": Phone(still=True),
     "person": Phone(person=True),  # a simulated borrower holds it: see ``FakeAsterisk.person``
 }
 
@@ -82,6 +86,8 @@ class FakeAsterisk:
         self.events: list[WebSocket] = []
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.refuse: dict[str, int] = {}  # path prefix -> status
+        self.stall: dict[str, float] = {}  # last part of a path -> seconds until its answer comes, when all is done
+        self.plain_text = False  # an Asterisk that does not know f(json)
         self.person: Callable[[Channel, Callable[[bytes], Awaitable[None]]], Awaitable[None]] | None = None
         self.app = self._app()
 
@@ -124,6 +130,8 @@ class FakeAsterisk:
                 if path.startswith(prefix) and request.method == "POST":
                     return Response(status_code=status)
             status, answer = await self._rest(request.method, path.split("/"), query)
+            if request.method == "POST":
+                await asyncio.sleep(self.stall.get(path.split("/")[-1], 0))
             return JSONResponse(answer, status) if answer is not None else Response(status_code=status)
 
         return app
@@ -142,7 +150,7 @@ class FakeAsterisk:
                 return 409, {"message": "Channel with given unique ID already exists"}
             channel = Channel(query["channelId"], query["endpoint"], query["app"], phone=PHONES[number])
             self.channels[channel.id] = channel
-            await self._tell("StasisStart", channel=channel.document(), args=[])
+            await self.tell("StasisStart", channel=channel.document(), args=[])
             return 200, channel.document()
         if path[0] == "bridges" and path[-1] == "addChannel":
             for name in query["channel"].split(","):
@@ -195,17 +203,21 @@ class FakeAsterisk:
         phone = channel.phone
         assert phone is not None
         await asyncio.sleep(0.02)
-        if phone.rings:
+        if phone.still:
+            return
+        if phone.early:
+            await self.tell("Dial", dialstatus="PROGRESS", peer=channel.document())
+        elif phone.rings:
             channel.state = "Ringing"
-            await self._tell("Dial", dialstatus="RINGING", peer=channel.document())
+            await self.tell("Dial", dialstatus="RINGING", peer=channel.document())
             await asyncio.sleep(0.05)
         if not phone.answers:
-            await self._tell("Dial", dialstatus="NOANSWER", peer=channel.document())
+            await self.tell("Dial", dialstatus="NOANSWER", peer=channel.document())
             await self.destroy(channel, phone.cause)
             return
         channel.state = "Up"
-        await self._tell("ChannelStateChange", channel=channel.document())
-        await self._tell("Dial", dialstatus="ANSWER", peer=channel.document())
+        await self.tell("ChannelStateChange", channel=channel.document())
+        await self.tell("Dial", dialstatus="ANSWER", peer=channel.document())
         if phone.hangs_up_after is not None:
             await asyncio.sleep(phone.hangs_up_after)
             await self.destroy(channel, 16)
@@ -244,6 +256,8 @@ class FakeAsterisk:
         ws = channel.socket
         assert ws is not None
         channel.state = "Up"
+        if self.plain_text:
+            await ws.send_text(f"MEDIA_START connection_id:{channel.connection} format:ulaw optimal_frame_size:{FRAME}")
         await self._send(
             channel,
             {
@@ -252,7 +266,7 @@ class FakeAsterisk:
                 "channel_variables": {},
             },
         )  # fmt: skip
-        await self._tell("StasisStart", channel=channel.document(), args=[])
+        await self.tell("StasisStart", channel=channel.document(), args=[])
         channel.tasks.append(asyncio.create_task(self._playout(channel)))
         channel.tasks.append(asyncio.create_task(self._phone_to_us(channel)))
         try:
@@ -312,7 +326,7 @@ class FakeAsterisk:
         reader, writer = await asyncio.open_connection(host, port)
         channel.writer, channel.state = writer, "Up"
         writer.write(b"\x01\x00\x10" + uuid.UUID(call).bytes)
-        await self._tell("StasisStart", channel=channel.document(), args=[])
+        await self.tell("StasisStart", channel=channel.document(), args=[])
         channel.tasks.append(asyncio.create_task(self._phone_to_us(channel)))
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             while True:
@@ -348,8 +362,8 @@ class FakeAsterisk:
         self.gone[channel.id] = channel
         for members in self.bridges.values():
             members.discard(channel.id)
-        await self._tell("StasisEnd", channel=channel.document())
-        await self._tell("ChannelDestroyed", channel=channel.document(), cause=cause, cause_txt="")
+        await self.tell("StasisEnd", channel=channel.document())
+        await self.tell("ChannelDestroyed", channel=channel.document(), cause=cause, cause_txt="")
         if channel.socket is not None:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 await channel.socket.close()
@@ -359,10 +373,16 @@ class FakeAsterisk:
             if task is not asyncio.current_task():
                 task.cancel()
 
-    async def _tell(self, kind: str, **fields: Any) -> None:
+    async def tell(self, kind: str, **fields: Any) -> None:
         for ws in tuple(self.events):
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 await ws.send_text(json.dumps({"type": kind, "application": "callgate", **fields}))
+
+    async def answer(self, channel: Channel) -> None:
+        """What a phone that is picked up tells."""
+        channel.state = "Up"
+        await self.tell("ChannelStateChange", channel=channel.document())
+        await self.tell("Dial", dialstatus="ANSWER", peer=channel.document())
 
     async def drop_events(self) -> None:
         """The event stream breaks; calls go on."""

@@ -197,9 +197,9 @@ async def test_clear_stops_what_is_heard_and_echoes_the_mark_at_once() -> None:
     async with serving(agent) as url:
         report = await run_call(url, load_scenario("silence", "zh"), seed=1, out_dir=None, voice=Voice("cmn"))
     assert report.clears_received == 1 and report.marks_echoed == ("late",)
-    assert 40 <= agent.echoed("late") <= 43
+    assert 40 <= agent.echoed("late") < 60  # uncleared: 155; a busy machine is late
     (turn,) = report.turns
-    assert turn.end - turn.start == pytest.approx(35 * 0.02, abs=0.05)
+    assert turn.end - turn.start == pytest.approx(35 * 0.02, abs=0.3)
     assert report.gaps_ms == () and report.recording is None
     assert report.protocol_errors == ("a message is not JSON",)
     assert json.loads(json.dumps(report.as_json()))["hung_up_by"] == "agent"
