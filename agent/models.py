@@ -47,9 +47,8 @@ def load_understander(settings: Settings) -> Understander:
 
 def load_gate(settings: Settings) -> Gate:
     """The gate with the lender's packs and the semantic model of the settings. Raises ``ConfigurationError``."""
-    semantic = None if settings.semantic_model == "none" else settings.semantic_model
     try:
-        return Gate.load(settings.packs, semantic=semantic)
+        return Gate.load(settings.packs, semantic=settings.semantic_model)
     except (PolicyError, PatternError, SemanticError) as e:
         raise ConfigurationError(str(e)) from e
 

@@ -4,7 +4,7 @@
     python benchmarks/understanding.py [--quick] [--json] [--emodb FOLDER]
 
 "unseen": template families that neither model was trained on (``sentiment/models/unseen`` is the pair trained on the
-other seven tenths). "fresh", "fresh2", "fresh3": colloquial sentences, trained on by nobody (the shipped pair). Peer: the
+other seven tenths). "fresh" to "fresh6": colloquial sentences, trained on by nobody (the shipped pair). Peer: the
 linear model over n-grams alone, the best label above its threshold, no rules, no context. Slots: phrases with the one
 right answer written beside them; peer: ``dateutil``-style guessing does not exist for Mandarin, so none. Voice: EmoDB,
 speakers left out, at 8 kHz mu-law, each clip against the speaker's past clips; peer: the same without the past.

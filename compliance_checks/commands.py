@@ -18,6 +18,13 @@ PacksOption = Annotated[
     Path | None,
     typer.Option(envvar="CALLGATE_PACKS", help="Folder of your own policy packs, layered over those that ship."),
 ]
+SemanticOption = Annotated[
+    str,
+    typer.Option(
+        envvar="CALLGATE_SEMANTIC_MODEL",
+        help="The model beside the rules: embedded, none, a .npz file, a transformers text classifier.",
+    ),
+]
 LangOption = Annotated[str, typer.Option("--lang", help="Language of the output: zh or en.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -29,6 +36,7 @@ def check(
         str | None, typer.Option(help="Jurisdiction (cn, us, uk, in) or pack id for lines that name none; join with +.")
     ] = None,
     packs: PacksOption = None,
+    semantic: SemanticOption = "embedded",
     explain: Annotated[
         str | None, typer.Option(help="zh or en: say in words of that language why, instead of JSON.")
     ] = None,
@@ -48,8 +56,8 @@ def check(
 
     chosen = _lang(explain, "--explain") if explain is not None else None
     if text is not None:
-        raise typer.Exit(_one(text, lang, party, facts, policy, packs, chosen, json_))
-    gate = _gate(packs)
+        raise typer.Exit(_one(text, lang, party, facts, policy, _gate(packs, semantic), chosen, json_))
+    gate = _gate(packs, semantic)
     try:
         status = run(sys.stdin, sys.stdout, sys.stderr, policy, gate, chosen)
     except BrokenPipeError:
@@ -65,7 +73,7 @@ def _one(
     party: str,
     facts: str | None,
     policy: str | None,
-    packs: Path | None,
+    gate: Gate,
     explain_in: Lang | None,
     as_json: bool,
 ) -> int:
@@ -80,7 +88,6 @@ def _one(
         _refuse("check", "--facts is not JSON")
     try:
         said, known, _ = parse(json.dumps({"text": text, "lang": spoken, "party": party, "facts": case}), policy)
-        gate = _gate(packs)
         gate.policies.resolve(policy, spoken)
     except (LineError, PolicyError) as error:
         _refuse("check", str(error))
@@ -187,11 +194,11 @@ def _print_checked(row: dict[str, Any]) -> None:
         typer.echo(f"  needs review: {', '.join(row['needs_review'])}")
 
 
-def _gate(packs: Path | None) -> Gate:
+def _gate(packs: Path | None, semantic: str = "embedded") -> Gate:
     from compliance_checks.gate import Gate, PatternError, PolicyError, SemanticError
 
     try:
-        return Gate.load(packs)
+        return Gate.load(packs, semantic=semantic)
     except (PolicyError, PatternError, SemanticError) as error:
         _refuse("policy", str(error))
 

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 MAX_TEXT: Final = 2000
 SEMANTIC_DEFAULT: Final[str | None] = "embedded"
+NO_MODEL: Final = "none"
 _STRICTNESS: Final[Mapping[Decision, int]] = {"allow": 0, "rewrite": 1, "refuse": 2, "escalate": 3, "end_call": 4}
 _LANGS: Final[frozenset[Lang]] = frozenset({"zh", "en"})
 _PARTIES: Final[frozenset[Party]] = frozenset({"unverified", "borrower", "third_party", "voicemail"})
@@ -123,11 +124,11 @@ class Gate:
         """The gate with the packs that ship, and over them those of the operator's folder ``packs``.
 
         ``semantic`` is the model beside the rules: ``"embedded"``, a ``.npz`` file, or the name or folder of a
-        transformers text classifier; ``None`` for the rules alone. Raises ``PolicyError``, ``PatternError`` or
-        ``SemanticError`` naming the file that cannot be read.
+        transformers text classifier; ``None`` or ``"none"`` for the rules alone. Raises ``PolicyError``,
+        ``PatternError`` or ``SemanticError`` naming the file that cannot be read.
         """
         rulebook = Rulebook(rules_dir)
-        if semantic is None:
+        if semantic is None or semantic == NO_MODEL:
             return cls(rulebook, Policies(None, rulebook.hash, overlays_dir=packs), _checks(rulebook))
         last = SemanticCheck(load_model(semantic))
         policies = Policies(None, f"{rulebook.hash}:{last.model.fingerprint}", overlays_dir=packs)

@@ -19,6 +19,7 @@ from compliance_checks.commands import check as check_command
 from compliance_checks.commands import policy_app
 from compliance_checks.explain import explain
 from compliance_checks.policy import Policies
+from compliance_checks.semantic.load import load_model
 
 app = typer.Typer()
 app.command()(check_command)
@@ -287,7 +288,9 @@ Program = Callable[..., tuple[int, str, str]]
 def program(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Program:
     """Runs the program with the rules read once for all tests."""
 
-    def load(packs: Path | None = None) -> Gate:
+    def load(packs: Path | None = None, semantic: str = "embedded") -> Gate:
+        if semantic not in ("embedded", "none"):
+            load_model(semantic)
         return over(gate, packs)
 
     def run_it(*arguments: str) -> tuple[int, str, str]:
@@ -321,6 +324,7 @@ def test_one_sentence_on_the_command_line(program: Program) -> None:
         (("check", "--policy", "moon"), "unknown policy 'moon'"),
         (("check", "--explain", "fr"), "--explain must be zh or en"),
         (("check", "--packs", "/no/such/folder"), "/no/such/folder: is no folder of packs"),
+        (("check", "--semantic", "/no/such.npz"), "/no/such.npz: there is no semantic model"),
         (("policy", "show", "moon"), "unknown policy 'moon'"),
         (("policy", "check", "/no/such/pack.yaml"), "pack.yaml: cannot be read: No such file or directory"),
     ],
@@ -382,3 +386,12 @@ def test_an_operators_pack_is_checked_with_its_examples(program: Program, tmp_pa
     pack.write_text(head + "clauses: {threat: {cited: c}}\n", encoding="utf-8")
     status, _, err = program("policy", "check", str(pack))
     assert (status, err) == (2, "callgate policy: mine.yaml: clauses.threat.cite: is missing\n")
+
+
+def test_the_model_beside_the_rules_can_be_left_out() -> None:
+    sentence = ("check", "--text", "Good morning.", "--json")
+    with_model, without = (
+        json.loads(CliRunner().invoke(app, [*sentence, "--semantic", name]).stdout) for name in ("embedded", "none")
+    )
+    assert with_model["decision"] == without["decision"] == "allow"
+    assert with_model["policy_hash"] != without["policy_hash"], "a verdict says which of the two judged"
