@@ -19,15 +19,15 @@ from asr.ngram import END, START, NGram
 
 WEIGHT: Final = 1.3
 """Of the n-gram's log-probability beside the recogniser's, between sentences that sound alike."""
-SURE: Final = 0.9
+SURE: Final = 0.8
 """A character that the recogniser gives this probability is left alone."""
 EXPECTED: Final = 4.0
 """Natural log-probability by which a word of this call's own (a name that no text holds) is preferred."""
 _PRICE: Final = 1.2
 """Natural log-probability that another character costs while sentences are searched; one of another tone twice that."""
-_ALIKE: Final = 25
-_BEAM: Final = 12
-_KEPT: Final = 4
+_ALIKE: Final = 12
+_BEAM: Final = 6
+_KEPT: Final = 2
 _HAN: Final = re.compile(r"[\u4e00-\u9fff]{2,}")
 
 Readings = frozenset[tuple[str, str]]
