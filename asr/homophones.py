@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from asr.ngram import END, START, NGram
+from asr.ngram import END, ORDER, START, NGram
 
 WEIGHT: Final = 1.3
 """Of the n-gram's log-probability beside the recogniser's, between sentences that sound alike."""
@@ -77,7 +77,7 @@ class Homophones:
 
     def _search(self, text: str, fixed: Sequence[bool]) -> list[str]:
         """A beam search from left to right over the characters that sound like those which are not fixed."""
-        beam: list[tuple[list[int], float, str]] = [([START] * 3, 0.0, "")]
+        beam: list[tuple[list[int], float, str]] = [([START] * (ORDER - 1), 0.0, "")]
         for character, stays in zip(text, fixed, strict=True):
             choices = [(character, 0.0), *(() if stays else self._alike.get(character, ()))]
             ids = [self.model.id(each) for each, _ in choices]
@@ -87,7 +87,7 @@ class Homophones:
     def _extended(
         self, beam: list[tuple[list[int], float, str]], characters: list[str], ids: list[int], prices: np.ndarray
     ) -> list[tuple[list[int], float, str]]:
-        rows = np.array([[*history[-3:], each] for history, _, _ in beam for each in ids], np.int64)
+        rows = np.array([[*history[1 - ORDER :], each] for history, _, _ in beam for each in ids], np.int64)
         so_far = np.array([score for _, score, _ in beam])
         scores = (so_far[:, None] - prices[None, :]).ravel() + self.model.last(rows)
         best = np.argsort(-scores)[:_BEAM].tolist()

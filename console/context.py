@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from archive.database import Database, migrate
 from archive.store import Store
 from console.oidc.settings import OidcSettings
+from console.security import trusted_proxies
 from console.softphone import Softphone
 
 VERSION_TABLE = "alembic_version_console"
@@ -61,5 +62,6 @@ class Context:
     store: Store = field(init=False)
 
     def __post_init__(self) -> None:
+        trusted_proxies()  # a mistake in it is named now, not to the first who signs in
         self.store = Store.from_environment(self.home)
         migrate(self.database.engine, _MIGRATIONS, VERSION_TABLE)

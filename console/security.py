@@ -48,10 +48,15 @@ def _networks(listed: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise ArchiveError(f"{PROXIES_VARIABLE}: {e}") from e
 
 
+def trusted_proxies() -> tuple[IPv4Network | IPv6Network, ...]:
+    """Whose X-Forwarded-For is believed, from the environment. Raises ``ArchiveError`` for what is no network."""
+    return _networks(os.environ.get(PROXIES_VARIABLE) or LOCAL)
+
+
 def client_address(request: Request) -> str:
     """Who asks. Behind a proxy that is trusted, the last address in X-Forwarded-For that is none of the proxies': what
     stands before it was written by the client. Without it one guesser would use up every colleague's tries."""
-    networks = _networks(os.environ.get(PROXIES_VARIABLE) or LOCAL)
+    networks = trusted_proxies()
     address = request.client.host if request.client else "?"
     for named in reversed(request.headers.get("x-forwarded-for", "").split(",")):
         if not _among(address, networks) or not named.strip():

@@ -8,12 +8,13 @@ import pytest
 import sqlalchemy as sa
 
 from archive.database import Database
-from campaigns.models import Base
+from campaigns.models import Base, Import, Person
 from campaigns.store import open_campaigns
 
 sys.path.append(str(Path(__file__).parent))  # `import world`: tests are no package
 
 from postgres import NOTHING_TO_LOSE, NoPostgres, Server, fresh_database, own_server
+from world import count
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +23,15 @@ def _migrated(request: pytest.FixtureRequest) -> Iterator[str]:
     with fresh_database(request.getfixturevalue("postgres_server_url")) as url:
         open_campaigns(url).close()
         yield url
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """One database for all of a module's imports that are refused: none of them may leave anything in it."""
+    database = open_campaigns(f"sqlite:///{tmp_path_factory.mktemp('empty') / 'home' / 'archive.db'}")
+    yield database
+    assert count(database) == count(database, Person) == count(database, Import) == 0
+    database.close()
 
 
 @pytest.fixture

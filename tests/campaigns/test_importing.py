@@ -4,7 +4,6 @@ import csv
 import io
 import random
 import zipfile
-from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from openpyxl import Workbook
-from world import MORNING
+from world import MORNING, count
 
 from archive.database import Database
 from campaigns.errors import ConfigError, ImportRefused
@@ -22,7 +21,6 @@ from campaigns.importing.mapping import FileMapping, load_mapping
 from campaigns.importing.portfolio import import_portfolio
 from campaigns.importing.updates import DebtUpdate, UpdateError, apply_update, import_updates
 from campaigns.models import Debt, Import, Person, PersonNumber, Record
-from campaigns.store import open_campaigns
 
 GOOD: dict[str, str] = {
     "account": "A1", "lender": "安信消费金融", "borrower_name": "张明", "phone": "+8613812345678", "lang": "zh",
@@ -43,11 +41,6 @@ def write(path: Path, rows: list[dict[str, str]], encoding: str = "utf-8", **opt
 
 def many(n: int) -> list[dict[str, str]]:
     return [{**GOOD, "account": f"A{i}", "phone": f"+86138{12_345_000 + i}"} for i in range(n)]
-
-
-def count(database: Database, table: Any = Debt) -> int:
-    with database.read() as session:
-        return session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "gbk"])
@@ -100,15 +93,6 @@ def test_all_or_nothing_and_the_good_rows_on_request(database: Database, tmp_pat
     assert dry.counts["new"] == 3 and not dry.written and count(database) == 0
     report = import_portfolio(database, path, MORNING, skip_bad_rows=True)
     assert report.written and count(database) == 3
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """One database for all tests of what is refused: none of them may leave anything in it."""
-    database = open_campaigns(f"sqlite:///{tmp_path_factory.mktemp('empty') / 'home' / 'archive.db'}")
-    yield database
-    assert count(database) == count(database, Person) == count(database, Import) == 0
-    database.close()
 
 
 DIRT = [

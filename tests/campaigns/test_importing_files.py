@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from openpyxl import Workbook
 from typer.testing import CliRunner
-from world import MORNING
+from world import MORNING, count
 
 from archive.database import Database
 from campaigns.cli import app
@@ -23,8 +23,7 @@ from campaigns.importing import fields as f
 from campaigns.importing.mapping import FileMapping
 from campaigns.importing.portfolio import ImportReport, import_portfolio
 from campaigns.importing.updates import import_updates
-from campaigns.models import Debt, Import, Person, Record
-from campaigns.store import open_campaigns
+from campaigns.models import Debt, Person, Record
 
 GOOD: dict[str, str] = {
     "account": "A1", "lender": "安信消费金融", "borrower_name": "张明", "phone": "+8613812345678", "lang": "zh",
@@ -74,20 +73,6 @@ def in_sheet(old: bytes, new: bytes) -> Callable[[str, bytes], bytes]:
         return data.replace(old, new, 1)
 
     return edit
-
-
-def count(database: Database, of: Any = Debt) -> int:
-    with database.read() as session:
-        return session.scalar(sa.select(sa.func.count()).select_from(of)) or 0
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """One database for everything that is refused: none of it may leave anything there."""
-    database = open_campaigns(f"sqlite:///{tmp_path_factory.mktemp('empty') / 'home' / 'archive.db'}")
-    yield database
-    assert count(database) == count(database, Person) == count(database, Import) == 0
-    database.close()
 
 
 def lines(report: ImportReport) -> list[int]:

@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import sqlalchemy as sa
+
 from archive.database import Database
 from campaigns.config import CampaignConfig, read_config
 from campaigns.ledger import Ledger, Reservation
@@ -18,6 +20,11 @@ from campaigns.provider import Absent, DialOrder, Found, Lookup
 
 MORNING = datetime(2026, 11, 18, 2, 0, tzinfo=UTC)
 """Ten in the morning of a Wednesday in Shanghai."""
+
+
+def count(database: Database, table: Any = Debt) -> int:
+    with database.read() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
 
 
 @dataclass

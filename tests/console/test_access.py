@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.testclient import TestClient
 
+from archive.database import Database
+from archive.errors import ArchiveError
 from console.context import Context
 from console.guard import GuardedRoute
 from console.pages.session import local
@@ -240,6 +243,14 @@ def test_whose_tries_are_counted_behind_a_proxy(
     headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
     request = Request({"type": "http", "client": (peer, 1), "headers": headers})
     assert client_address(request) == address
+
+
+def test_a_proxy_that_is_no_network_is_named_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, database: Database, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CALLGATE_TRUSTED_PROXIES", "10.0.0.0/24, nginx")
+    with pytest.raises(ArchiveError, match="CALLGATE_TRUSTED_PROXIES: 'nginx'"):
+        Context(database, tmp_path)
 
 
 def test_one_guesser_behind_a_proxy_does_not_lock_the_others_out(app: FastAPI, sign_in: SignIn) -> None:
