@@ -140,7 +140,7 @@ def test_a_failure_is_seen_and_sent_again(sign_in: SignIn, campaign: Database, r
     dead = news(campaign, "http://127.0.0.1:9/old", "dead", "status 410")
     page = client.get("/operations/webhooks?state=dead&campaign=november").text
     assert page.count("Send again<") == 1, "a test is not sent again"
-    assert "A-77" not in page and "3500" not in page, "what is told is for the receiver"
+    assert "A-77" not in page and "3500.00" not in page, "what is told is for the receiver"
     receiver.status = 200
     assert client.post("/operations/webhooks/retry", data={"delivery": dead}).status_code == 303
     asyncio.run(Outbox(campaign, SECRET.encode(), lambda: datetime.now(UTC)).deliver())
