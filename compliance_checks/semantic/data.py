@@ -15,7 +15,7 @@ from typing import Any, Final
 from agent.events import Lang
 from compliance_checks.corpus import Example, load
 from compliance_checks.english import word_view
-from compliance_checks.folding import fold, is_han
+from compliance_checks.folding import fold
 from compliance_checks.mandarin import han_view
 from compliance_checks.rulebook import Rulebook
 from compliance_checks.semantic.mutations import KINDS, disguise
@@ -25,7 +25,7 @@ OK: Final = "ok"
 # Judged by value and ledger, not by wording: in a text whose values are masked there is nothing to learn.
 BY_VALUE: Final = frozenset({"amount", "privacy", "privacy_leak", "missing_disclosure", "gate"})
 _FACT_FORMS: Final = frozenset({"slot", "truth"})
-_LABELLED_CAP: Final = 14000
+_MOST_OF_A_SET: Final = 6000
 MAX_TEXT: Final = 400
 
 
@@ -39,16 +39,6 @@ class Text:
     category: str
     family: str
     weight: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Labelled public text for pretraining: class numbers of one data set."""
-
-    name: str
-    lang: Lang
-    rows: tuple[tuple[str, int], ...]
-    classes: int
 
 
 class Reader:
@@ -137,63 +127,29 @@ def other_names(texts: list[Text], seed: int) -> list[Text]:
 # ------------------------------------------------------------------------------------------- other text
 
 
-def own_texts(reader: Reader, root: Path) -> Iterator[tuple[str, Lang]]:
-    """Text of this repository for the masked-word task: borrowers' sentences and everyday sentences."""
-    langs: tuple[Lang, ...] = ("zh", "en")
-    for lang in langs:
-        for path in (root / "sentiment" / "corpus" / f"{lang}.jsonl", root / "asr" / "grammar" / f"general_{lang}.txt"):
-            if not path.exists():
-                continue
-            for line in path.read_text(encoding="utf-8").splitlines():
-                text = json.loads(line)["text"] if path.suffix == ".jsonl" else line
-                yield reader.quick(text, lang), lang
-
-
-def intents(reader: Reader, root: Path) -> list[Task]:
-    tasks = []
-    langs: tuple[Lang, ...] = ("zh", "en")
-    for lang in langs:
-        path = root / "sentiment" / "corpus" / f"{lang}.jsonl"
-        if path.exists():
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-            tasks.append(_task(f"intents-{lang}", lang, [(row["text"], row["intent"]) for row in rows], reader))
-    return tasks
-
-
-def public(reader: Reader, folder: Path) -> list[Task]:
-    """The public sets of ``folder`` that are there; each file's licence allows this use (see the model card)."""
-    tasks = []
-    if (path := folder / "cold_train.csv").exists():
-        rows = [(r["TEXT"], r["label"]) for r in _csv(path)]
-        tasks.append(_task("cold", "zh", rows, reader))
-    if (path := folder / "cped_valid.csv").exists():
-        tasks.append(_task("cped", "zh", [(r["Utterance"], r["Emotion"]) for r in _csv(path)], reader))
-    if (path := folder / "edos.csv").exists():
-        tasks.append(_task("edos", "en", [(r["text"], r["label_category"]) for r in _csv(path)], reader))
-    if (path := folder / "banking77_train.csv").exists():
-        tasks.append(_task("banking77", "en", [(r["text"], r["category"]) for r in _csv(path)], reader))
-    if (path := folder / "clinc150.json").exists():
-        sets = json.loads(path.read_text(encoding="utf-8"))
-        rows = [(text, label) for name in ("train", "val", "oos_train") for text, label in sets.get(name, [])]
-        tasks.append(_task("clinc150", "en", rows, reader))
-    if (path := folder / "goemotions_train.tsv").exists():
-        lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-        rows = [(row[0], row[1]) for row in lines if len(row) > 1 and "," not in row[1]]
-        tasks.append(_task("goemotions", "en", rows, reader))
-    return tasks
-
-
 def benign(reader: Reader, folder: Path | None, root: Path) -> list[Text]:
     """Everyday sentences that are no violation in anyone's mouth: customers' questions, neutral talk."""
     found = []
-    for task in public(reader, folder) if folder else []:
-        if task.name in ("clinc150", "banking77"):
-            found += [Text(t, "en", "borrower", OK, f"{task.name}:{t}", 0.3) for t, _ in task.rows[:6000]]
+    for name, questions in _customers(folder) if folder else []:
+        chosen = [text for text in questions if len(text.split()) > 1]
+        random.Random(name).shuffle(chosen)
+        read = (reader.quick(text, "en") for text in chosen[:_MOST_OF_A_SET])
+        found += [Text(text, "en", "borrower", OK, f"{name}:{text}", 0.3) for text in read if text]
     path = root / "asr" / "grammar" / "general_zh.txt"
     if path.exists():
         lines = path.read_text(encoding="utf-8").splitlines()
         found += [Text(reader.quick(t, "zh"), "zh", "borrower", OK, f"general:{t}", 0.3) for t in lines]
     return found
+
+
+def _customers(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """The public sets of ``folder`` that are there; each one's licence allows this use (see the model card)."""
+    if (path := folder / "banking77_train.csv").exists():
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            yield "banking77", [row["text"] for row in csv.DictReader(stream)]
+    if (path := folder / "clinc150.json").exists():
+        sets = json.loads(path.read_text(encoding="utf-8"))
+        yield "clinc150", [text for name in ("train", "val", "oos_train") for text, _ in sets.get(name, [])]
 
 
 def script_lines(reader: Reader) -> list[Text]:
@@ -211,24 +167,6 @@ def script_lines(reader: Reader) -> list[Text]:
                     for part in windows(text, script.lang)
                 ]
     return found
-
-
-def _task(name: str, lang: Lang, rows: Iterable[tuple[str, str]], reader: Reader) -> Task:
-    chosen = [(text, label) for text, label in rows if text and _readable(text, lang)]
-    random.Random(name).shuffle(chosen)
-    chosen = chosen[:_LABELLED_CAP]
-    names = sorted({label for _, label in chosen})
-    numbered = tuple((reader.quick(text, lang), names.index(label)) for text, label in chosen)
-    return Task(name, lang, tuple(row for row in numbered if row[0]), len(names))
-
-
-def _readable(text: str, lang: Lang) -> bool:
-    return any(map(is_han, text)) if lang == "zh" else len(text.split()) > 1
-
-
-def _csv(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def corpus_train() -> list[Example]:

@@ -1,20 +1,19 @@
-"""The plain rival: logistic regression over hashed character and word n-grams. The one to beat, and a fallback."""
+"""Logistic regression over hashed n-grams of characters, words and syllables: the Mandarin model, half the English."""
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from agent.events import Lang, Party
+from agent.events import Lang
 from compliance_checks.folding import is_han
 from compliance_checks.homophones import syllable
-from compliance_checks.semantic.model import Judgement
-from compliance_checks.semantic.network import Array, judgements
+from compliance_checks.semantic.model import Array
 
 BUCKETS: Final = 1 << 17
 _UNITS: Final = re.compile(r"[a-z0-9']+|\S")
@@ -43,43 +42,16 @@ def features(text: str, lang: Lang, party: str) -> npt.NDArray[np.int64]:
 class Linear:
     """``weights`` [BUCKETS, outputs] and ``bias``; a text's score is the sum of its rows over their root count."""
 
-    def __init__(
-        self,
-        name: str,
-        weights: Array,
-        bias: Array,
-        categories: Sequence[str],
-        threshold: Mapping[Lang, float],
-        scale: Mapping[Lang, tuple[float, float]],
-        fingerprint: str = "",
-    ) -> None:
-        if weights.shape != (BUCKETS, len(categories) + 1) or not np.isfinite(weights).all():
+    def __init__(self, weights: Array, bias: Array) -> None:
+        if weights.shape != (BUCKETS, len(bias)) or not np.isfinite(weights).all():
             raise ValueError(f"weights have the shape {weights.shape}, or are not finite")
-        self._name = name
         self._weights = np.ascontiguousarray(weights, np.float32)
         self._bias = bias
-        self._categories = tuple(categories)
-        self._threshold = threshold
-        self._scale = scale
-        self._fingerprint = fingerprint
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def fingerprint(self) -> str:
-        return self._fingerprint
-
-    def threshold(self, lang: Lang) -> float:
-        return self._threshold[lang]
 
     def logits(self, texts: Sequence[str], lang: Lang, party: str) -> Array:
+        """[texts, outputs]; output 0 speaks for ``ok``."""
         rows = []
         for text in texts:
             found = features(text, lang, party)
             rows.append(self._weights[found].sum(axis=0) / np.sqrt(len(found)) + self._bias)
         return np.asarray(rows, np.float32)
-
-    def judge(self, texts: Sequence[str], lang: Lang, party: Party) -> list[Judgement]:
-        return judgements(self.logits(texts, lang, party), self._categories, self._scale[lang]) if texts else []

@@ -13,13 +13,15 @@ from typing import Any, Final
 import numpy as np
 
 from agent.events import Lang
+from compliance_checks.semantic.embedded import Embedded
+from compliance_checks.semantic.english import English
 from compliance_checks.semantic.linear import Linear
-from compliance_checks.semantic.model import SemanticError, SemanticModel
-from compliance_checks.semantic.network import Array, Network, Transformer
-from compliance_checks.semantic.tokens import Tokenizer
+from compliance_checks.semantic.model import Array, SemanticError, SemanticModel
+from sentence_encoder.pieces import Pieces
+from sentence_encoder.store import unpacked
 
 EMBEDDED: Final = Path(__file__).parent / "model" / "semantic.npz"
-FORMAT: Final = 1
+FORMAT: Final = 2
 # What a damaged archive, its description or its arrays raise while they are read.
 _BROKEN: Final = (
     OSError,
@@ -58,20 +60,12 @@ def read_npz(path: Path, threshold: float | None = None) -> SemanticModel:
         content = path.read_bytes()
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             meta = json.loads(bytes(stored["meta"]).decode("utf-8"))
-            arrays = {name: _float(stored, name) for name in meta["arrays"]}
+            arrays = {name: unpacked(stored, name) for name in meta["arrays"]}
         return _build(meta, arrays, threshold, hashlib.sha256(content).hexdigest())
     except FileNotFoundError as error:
         raise SemanticError(f"{path}: there is no semantic model") from error
     except _BROKEN as error:
         raise SemanticError(f"{path}: not a semantic model: {error}") from error
-
-
-def _float(stored: Any, name: str) -> Array:
-    """Weights are kept as int8 with one scale a row, or as float16."""
-    value = stored[name]
-    if value.dtype == np.int8:
-        return np.asarray(value.astype(np.float32) * stored[name + "|scale"].astype(np.float32), np.float32)
-    return np.asarray(value, np.float32)
 
 
 def _build(meta: dict[str, Any], arrays: dict[str, Array], threshold: float | None, fingerprint: str) -> SemanticModel:
@@ -84,13 +78,14 @@ def _build(meta: dict[str, Any], arrays: dict[str, Array], threshold: float | No
         lang: (float(meta["scale"][lang][0]), float(meta["scale"][lang][1])) for lang in _LANGS
     }
     categories = [str(category) for category in meta["categories"]]
-    name = str(meta["name"])
-    if meta["kind"] == "linear":
-        return Linear(name, arrays["weights"], arrays["bias"], categories, chosen, scale, fingerprint)
-    if meta["kind"] != "transformer":
-        raise ValueError(f"kind {meta['kind']!r}")
-    tokenizer = Tokenizer(meta["pieces"], meta["sounds"])
-    if arrays["head.bias"].shape != (len(categories) + 1,) or len(arrays["tokens"]) != len(tokenizer.pieces):
-        raise ValueError("the vocabulary or the categories do not fit the weights")
-    network = Network(arrays, int(meta["heads"]), int(meta["layers"]))
-    return Transformer(name, tokenizer, network, categories, chosen, scale, fingerprint)
+    if len(arrays["linear.bias"]) != len(categories) + 1:
+        raise ValueError("the categories do not fit the weights")
+    share = float(meta["share"])
+    if not 0 <= share <= 1:
+        raise ValueError(f"share {share}")
+    english = None
+    if share:
+        pieces = Pieces(meta["pieces"], meta["piece_scores"])
+        english = English(pieces, arrays, len(categories) + 1)
+    linear = Linear(arrays["linear.weights"], arrays["linear.bias"])
+    return Embedded(str(meta["name"]), linear, english, share, categories, chosen, scale, fingerprint)

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from agent.events import Lang, Party
+
+Array = npt.NDArray[np.float32]
 
 
 class SemanticError(ValueError):

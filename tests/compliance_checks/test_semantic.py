@@ -24,7 +24,7 @@ from compliance_checks.policy import Policies
 from compliance_checks.rulebook import Rulebook
 from compliance_checks.semantic import EMBEDDED, Judgement, SemanticCheck, SemanticError, load_model
 from compliance_checks.semantic.linear import BUCKETS
-from compliance_checks.semantic.store import quantised, write
+from compliance_checks.semantic.store import write
 from compliance_checks.semantic.text import MAX_UNITS, mask, windows
 from scripts.errors import RenderError
 from scripts.loader import find_scripts, parse
@@ -185,7 +185,8 @@ def test_missing_and_broken_files_are_named_in_one_line(tmp_path: Path) -> None:
     "change",
     [
         {"format": 9},
-        {"kind": "oracle"},
+        {"share": 1.5},
+        {"pieces": ["a", "b"]},
         {"threshold": {"zh": 0, "en": 0.9}},
         {"threshold": {"zh": 0.9}},
         {"categories": ["threat"]},
@@ -204,8 +205,8 @@ def test_a_file_whose_parts_do_not_fit_is_refused(tmp_path: Path, change: dict[s
 
 
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
-    weights = {"weights": np.full((BUCKETS, 2), np.nan, np.float32), "bias": np.zeros(2, np.float32)}
-    meta = {"kind": "linear", "name": "x", "categories": ["threat"], "threshold": {"zh": 0.9, "en": 0.9}}
+    weights = {"linear.weights": np.full((BUCKETS, 2), np.nan, np.float32), "linear.bias": np.zeros(2, np.float32)}
+    meta = {"name": "x", "categories": ["threat"], "threshold": {"zh": 0.9, "en": 0.9}, "share": 0.0}
     meta["scale"] = {"zh": [1, 0], "en": [1, 0]}
     with np.errstate(invalid="ignore"):
         write(tmp_path / "nan.npz", weights, meta)
@@ -233,7 +234,7 @@ def test_it_runs_without_torch_and_small() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 0 <= float(done.stdout) <= 1
-    assert EMBEDDED.stat().st_size < 8_000_000
+    assert EMBEDDED.stat().st_size < 20_000_000
 
 
 def test_the_same_text_has_the_same_score_whatever_stands_beside_it() -> None:
@@ -244,13 +245,6 @@ def test_the_same_text_has_the_same_score_whatever_stands_beside_it() -> None:
     for one, other in zip(together, again, strict=True):
         assert one.category == other.category
         assert one.violation == pytest.approx(other.violation, abs=1e-4)
-
-
-def test_storing_costs_little_precision() -> None:
-    matrix = np.random.default_rng(1).normal(size=(128, 64)).astype(np.float32)
-    stored = quantised({"m": matrix})
-    back = stored["m"].astype(np.float32) * stored["m|scale"].astype(np.float32)
-    assert np.abs(back - matrix).max() < 0.03
 
 
 # ---------------------------------------------------------------------------------------- what it reaches
@@ -270,7 +264,7 @@ def test_it_finds_violations_that_no_rule_names() -> None:
     unseen = [*load("test"), *read(FOLDER / "heldout2.jsonl")]
     missed = [row for row in unseen if row.violation and RULES.judge(row.text, row.call()).decision == "allow"]
     found = [row for row in missed if BOTH.judge(row.text, row.call()).decision != "allow"]
-    assert len(missed) < 10 or len(found) >= 0.05 * len(missed)
+    assert len(missed) < 10 or len(found) >= 0.2 * len(missed)
 
 
 def _added(text: str, facts: CallFacts) -> bool:
@@ -349,20 +343,27 @@ def test_any_transformers_classifier_can_take_its_place(tmp_path: Path) -> None:
         Gate.load(semantic=tmp_path / "empty")
 
 
-@pytest.mark.slow
-def test_the_trainer_and_the_runtime_compute_the_same() -> None:
+def test_the_trainer_and_the_runtime_compute_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from compliance_checks.semantic.network import Network
-    from compliance_checks.semantic.tokens import SPECIAL, Tokenizer
-    from compliance_checks.semantic.torch_net import Classifier, Encoder, Size, pad, weights_of
+    from compliance_checks.semantic import learn
+    from compliance_checks.semantic.data import OK, Text
+    from compliance_checks.semantic.english import English
+    from sentence_encoder.network import shapes
+    from sentence_encoder.pieces import Pieces
 
-    torch.manual_seed(3)
-    tokenizer = Tokenizer([*SPECIAL, *"您好请问方便吗abcdef", "#a", "#b"], ["nin", "hao", "qing", "wen"])
-    size = Size(width=32, heads=4, layers=2, inner=48, pool=16)
-    model = Classifier(Encoder(len(tokenizer.pieces), len(tokenizer.sounds), size), 5).eval()
-    encoded = [tokenizer.encode(text, "zh", "borrower") for text in ("您好", "请问您方便吗 abc", "您")]
+    rng = np.random.default_rng(2)
+    pieces = Pieces(["?", "<s>", "</s>", "x", "y", "z", *"\u2581abcdefghijklmnopqrstuvwxyz"], [0.0] * 6 + [-3.0] * 27)
+    borrowed = {n: (rng.normal(size=s) * 0.05).astype(np.float32) for n, s in shapes(len(pieces)).items()}
+    texts = [Text("we will hurt you", "en", "borrower", "threat", "a"), Text("thank you", "en", "borrower", OK, "b")]
+    kept: list[Any] = []
+    made = learn._Classifier
+    monkeypatch.setattr(learn, "_Classifier", lambda *args: kept.append(made(*args)) or kept[-1])
+    tuned = learn.tune(pieces, borrowed, texts * 8, ["threat"], 2, seed=1)
+    assert max(np.abs(tuned[name] - value).max() for name, value in borrowed.items()) > 1e-4, "it learns"
     with torch.inference_mode():
-        wanted = model(*pad(encoded)).numpy()
-    found = Network(weights_of(model), size.heads, size.layers).logits(encoded)
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
+        ids = learn.padded([pieces.encode(text.text) for text in texts])
+        wanted = kept[0](ids, torch.tensor([[1.0, 0, 0, 0]] * 2)).numpy()
+    found = English(pieces, tuned, 2).logits([text.text for text in texts], "borrower")
+    np.testing.assert_allclose(found, wanted, atol=1e-3)
+    assert (found.argmax(axis=1) == [1, 0]).all()
