@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from asr.audiofile import Recording
 from asr.diarization.turns import Diarizer, SpeakerTurn, attribute
 from asr.guards import TURN, doubt, sparse, units
+from asr.spelling import tidied
 from asr.transcriber import BatchTranscriber, Lang, TimedWord, Transcription, Utterance
 from asr.vad import SpeechOptions, probabilities, segments
 
@@ -164,7 +165,7 @@ class BatchTranscription:
 
         def work(job: Sequence[_Piece]) -> list[tuple[_Piece, Transcription]]:
             asked = [_utterance(recording, piece, langs[piece.channel]) for piece in job]
-            heard = self._transcriber.transcribe_all(asked, batch_size=self._batch_size)
+            heard = map(tidied, self._transcriber.transcribe_all(asked, batch_size=self._batch_size))
             return [(p, h) for p, h in zip(job, heard, strict=True) if _believed(p, h)]
 
         if self._workers == 1 or len(jobs) == 1:

@@ -1,8 +1,9 @@
 """Whisper through faster-whisper: the embedded model, or any other that faster-whisper can load.
 
 What differs from its stock ``transcribe``: the encoder's context is cut to the audio's own length (Whisper always
-encodes 30 seconds), long audio is cut at its quietest moments, and words are timed without a second pass over what
-follows the last one. Decoding is by a small beam at temperature zero, each window by itself.
+encodes 30 seconds; a checkpoint that learned so hears what it doubts again with all of them), long audio is cut at its
+quietest moments, and words are timed without a second pass over what follows the last one. Decoding is by a small beam
+at temperature zero, each window by itself.
 
 Several utterances can be decoded in one batch (``transcribe_all``). Context lengths are rounded up to whole steps, and
 only windows of equal context are stacked: what stands beside a window in a batch then cannot change its text.
@@ -43,6 +44,14 @@ _SHORTEST = _RATE // 20
 _T = TypeVar("_T")
 _STEP = 1.0
 """Seconds by which the encoder's context grows: longer steps batch better, shorter ones compute less."""
+_MARGIN, _WHOLE_MARGIN = 0.5, 2.0
+"""Seconds of empty context behind the sound, for a model that learned on short contexts and for one that did not.
+
+The published checkpoints learned on 30 seconds, always. With half a second Whisper base wrote nothing for 8 of 51
+utterances of real speech and one word in five differently than with 30; with two nothing for 2, and one in eight.
+"""
+_UNSURE = -0.6
+"""Mean log-probability below which such a model hears again with its whole context, as it learned to."""
 
 
 @dataclass(slots=True)
@@ -98,18 +107,21 @@ class FasterWhisper:
         *,
         beam_size: int = 5,
         words: bool = True,
-        margin: float = 0.5,
+        margin: float = _MARGIN,
+        short_context: bool = True,
         max_tokens: int = 448,
         takes_prompts: bool = True,
         guards: Guards | None = None,
         ngrams: Mapping[Lang, ngram.NGram] | None = None,
     ) -> None:
         """Use ``load``. ``margin``: seconds of empty context encoded after the audio's end. ``ngrams`` choose among the
-        beam's hypotheses."""
+        beam's hypotheses. ``short_context``: the model learned on short contexts; any other hears what it doubts again
+        with its whole window."""
         self._model = model
         self._beam_size = beam_size
         self._words = words
         self._margin = max(1, round(margin * model.frames_per_second))
+        self._short_context = short_context
         self._max_tokens = max_tokens
         self._takes_prompts = takes_prompts
         self._guards = guards or Guards()
@@ -163,6 +175,8 @@ class FasterWhisper:
             loaded,
             beam_size=beam_size,
             words=words,
+            margin=_MARGIN if extra.get("short_context") else _WHOLE_MARGIN,
+            short_context=bool(extra.get("short_context")),
             max_tokens=int(extra.get("max_target_positions", 448)),
             takes_prompts=bool(extra.get("takes_prompts", True)),
             ngrams=ngram.load(Path(source)) if is_folder else None,
@@ -231,6 +245,24 @@ class FasterWhisper:
                     self._hear(batch, found, encoded)
                 else:
                     self._hear(batch, lang, encoded)
+        if not self._short_context:
+            self._hear_whole(windows, langs)
+
+    def _hear_whole(self, windows: Sequence[_Window], langs: Sequence[Lang | None]) -> None:
+        """Hear once more, with the whole window, what a cut context left doubtful; the surer of both stands."""
+        for window in windows:
+            before, lang = window.heard, langs[window.owner]
+            whole = window.features.shape[-1] >= self._window
+            if before is None or lang is None or whole or (before.text and before.log_probability >= _UNSURE):
+                continue
+            cut = window.features
+            window.features = cut_context(cut[:, : window.frames], self._window, self._window)
+            prompt = self._prompt(lang, window.hotwords)
+            self._hear([(window, prompt)], lang, self._model.encode(window.features[None]))
+            window.features = cut
+            after = cast(_Text, window.heard)
+            if before.text and (not after.text or after.log_probability < before.log_probability):
+                window.heard = before
 
     def _tokenizer(self, lang: Lang) -> Tokenizer:
         if lang not in self._tokenizers:

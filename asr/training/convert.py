@@ -35,7 +35,7 @@ def convert(run: Path, out: Path) -> None:
         (source / "preprocessor_config.json").write_text(
             json.dumps({"feature_size": 80, "sampling_rate": 16000, "hop_length": HOP, "chunk_length": CHUNK_SECONDS,
                         "n_fft": 400, "feature_extractor_type": "WhisperFeatureExtractor",
-                        "max_target_positions": MAX_TARGET, "takes_prompts": False}, indent=1)
+                        "max_target_positions": MAX_TARGET, "takes_prompts": False, "short_context": True}, indent=1)
         )  # fmt: skip
         _tokenizer_files(source, vocabulary)
         TransformersConverter(str(source), copy_files=["tokenizer.json", "preprocessor_config.json"]).convert(

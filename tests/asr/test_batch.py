@@ -14,6 +14,7 @@ import soundfile
 from asr.audiofile import Recording, open_recording
 from asr.batch import BatchTranscription, Row
 from asr.diarization.turns import SpeakerTurn
+from asr.transcriber import TimedWord, Transcription, Utterance
 from asr.whisper import FasterWhisper
 from audio.espeak import Voice, synthesize
 from audio.g711 import Floats, to_float
@@ -83,6 +84,22 @@ def test_one_channel_is_split_by_speaker_even_within_an_utterance(tmp_path: Path
     assert "还款" in rows[1].text and "天" not in rows[1].text
     assert all("".join(w.text for w in row.words) == row.text for row in rows)
     assert rows[0].as_dict()["speaker"] == "speaker_1"
+
+
+class Traditional:
+    """A transcriber that writes as many published checkpoints do."""
+
+    def shape(self, utterance: Utterance) -> int:
+        return len(utterance.samples)
+
+    def transcribe_all(self, utterances: Sequence[Utterance], *, batch_size: int = 16) -> list[Transcription]:
+        words = (TimedWord("換", 0.1, 0.4, 0.9), TimedWord("一首歌", 0.4, 1.0, 0.9))
+        return [Transcription("換一首歌", "zh", words, 0.9, 0.0) for _ in utterances]
+
+
+def test_the_transcript_is_in_simplified_characters(tmp_path: Path) -> None:
+    (row,) = heard(tmp_path / "a.wav", call("换一首歌", "cmn+f2"), BatchTranscription(Traditional()))
+    assert row.text == "换一首歌" == "".join(word.text for word in row.words)
 
 
 def test_the_number_of_threads_and_the_batch_change_nothing(

@@ -12,7 +12,7 @@ import pytest
 
 from asr.training.evaluate import spoken
 from asr.training.scoring import error_rate
-from asr.transcriber import Lang, ModelError
+from asr.transcriber import Lang, ModelError, Utterance
 from asr.whisper import EMBEDDED, FasterWhisper, cut_context
 from audio.espeak import Voice, synthesize
 from audio.g711 import Floats, to_float
@@ -201,3 +201,45 @@ def test_foreign_model(copy: Path) -> None:
 def test_a_name_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert "no Whisper 'enormous'" in one_line("enormous")
+
+
+@pytest.fixture
+def contexts(model: FasterWhisper, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The frames of every context that the model encodes."""
+    seen: list[int] = []
+    encode = model._model.encode
+
+    def watched(features: Floats) -> object:
+        seen.append(features.shape[-1])
+        return encode(features)
+
+    monkeypatch.setattr(model._model, "encode", watched)
+    return seen
+
+
+@pytest.mark.parametrize("lang", ["zh", None])
+def test_a_model_that_learned_on_whole_windows_hears_again_what_it_doubts(
+    model: FasterWhisper, contexts: list[int], lang: Lang | None
+) -> None:
+    whole = model._model.feature_extractor.nb_max_frames
+    loud = 0.2 * noise(RATE * 2, 0.0, np.random.default_rng(1))
+    clear = call("我下周三还款", "cmn+f2")
+    other = FasterWhisper(model._model, margin=2.0, short_context=False, max_tokens=160, takes_prompts=False)
+    heard = other.transcribe_all([Utterance(loud, RATE, lang), Utterance(clear, RATE, lang)])
+    assert "还款" in heard[1].text and heard[1].words
+    assert contexts.count(whole) == 1, "what is doubted is heard again, what is clear is not"
+    del contexts[:]
+    model.transcribe(loud, RATE, lang)
+    assert contexts and whole not in contexts, "the embedded model learned on short contexts"
+
+
+def test_a_folder_says_what_its_model_learned_on(tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    shutil.copytree(EMBEDDED, folder)
+    written = folder / "preprocessor_config.json"
+    settings = json.loads(written.read_text(encoding="utf-8"))
+    assert settings.pop("short_context") is True
+    written.write_text(json.dumps(settings), encoding="utf-8")
+    own, other = FasterWhisper.load(), FasterWhisper.load(folder)
+    assert (own._short_context, other._short_context) == (True, False)
+    assert other._margin == 4 * own._margin
