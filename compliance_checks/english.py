@@ -84,14 +84,20 @@ def _plain_word(token: str, known: Vocabulary) -> str:
     for candidate in list(candidates):
         if _RUN.search(candidate):
             candidates += [_RUN.sub(r"\1\1", candidate), _RUN.sub(r"\1", candidate)]
-    candidates += [_by_sound(candidate) for candidate in candidates]
     disguised = not token.isalpha()
     for candidate in candidates[1:]:
         if candidate in known or (disguised and candidate in known.short):
             return candidate
+    for heard in dict.fromkeys(map(_by_sound, candidates)):
+        # Only as a form of a known word: what merely begins like one is another word (pizza).
+        if heard in known and _ENDING.fullmatch(heard[known.known_letters(heard) :]):
+            return heard
     return token
 
 
+_ENDING = re.compile(
+    r"(?:e?s|e?d|ing|ings|ers?|ors?|ly|y|ies|ied|ion|ions|ment|ments|able|faces?|heads?|bags?|balls?)?"
+)
 # Spelt as it sounds: stoopid, skum, phuck.
 _SOUNDS = (("oo", "u"), ("ph", "f"), ("sk", "sc"), ("kr", "cr"), ("z", "s"))
 

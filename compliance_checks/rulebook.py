@@ -191,8 +191,8 @@ class Rulebook:
 # Words that take a kindness back before the sentence ends: 单位我们没联系，今天再不还就难说了.
 _TURNED: Mapping[Lang, re.Pattern[str]] = {
     "zh": re.compile(
-        r"难说|说不准|不好说|说不定|就不一定|除非(?!.{0,8}(?:授权|同意|要求|允许|书面))"
-        r"|例外|另当别论|另算|破例|再不(?:到账|还|付|处理|交)|要是[您你]不|如果[您你]不|[您你]要是不"
+        r"难说|说不准|(?<![判定]我)不好说|说不定|就不一定|除非(?!.{0,8}(?:授权|同意|要求|允许|书面))"
+        r"|(?<![不无一])(?<!没有)例外|(?:今天|暂时|眼下)(?:先|就|暂)?不(?:往|给|打|联系|通知|找|告诉)|另当别论|另算|破例|再不(?:到账|还|付|处理|交)|要是[您你]不|如果[您你]不|[您你]要是不"
     ),
     "en": re.compile(
         r"\b(?:unless|as long as|so long as|provided|if|once) (?:and until )?you"
@@ -200,6 +200,7 @@ _TURNED: Mapping[Lang, re.Pattern[str]] = {
         r"|play|ignore)\b"
         r"|\b(?:provided|as long as|so long as|only if)\b[^.]{0,30}\b(?:money|payment|funds|paid)\b"
         r"|\bbut for you\b|\bin your case\b|\bmake an exception\b|\bexcept for you\b"
+        r"|\b(?:another|a different) (?:matter|story)\b|\bfunny how\b"
     ),
 }
 # What no exception reaches across: we will not call the police, but we will tell your family.

@@ -50,6 +50,12 @@ class _Cues:
     quote: re.Pattern[str]
     reported: re.Pattern[str]  # what somebody else did to the borrower …
     regret: re.Pattern[str]  # … and that the speaker is sorry for it, or reports it
+    cited: re.Pattern[str]  # words are spoken of as words ("the phrase …") …
+    condemned: re.Pattern[str]  # … and nobody should say them
+    rumour: re.Pattern[str]  # "whoever told you that …"
+    dismissed: re.Pattern[str]  # … was wrong
+    resumed: re.Pattern[str]  # what makes either a threat again: "but", "unless"
+    recalled: re.Pattern[str]  # "… is a scam, but the warrant is real": the warning does not reach so far
     taunt: re.Pattern[str]  # rhetoric: it makes a quotation or a worry a threat again
     disclaimers: re.Pattern[str]  # "I cannot promise …"
     chinese: bool
@@ -95,6 +101,9 @@ def lifted(reading: Reading, match: Match, scopes: frozenset[str], factual: bool
     clause_start, clause_end = reading.layout.clause_bounds(match.head)
     sentence_start, sentence_end = reading.layout.sentence_bounds(match.head)
     clause_start = min(clause_start, match.start) if match.start >= sentence_start else clause_start
+    believed = _dismissed(cues, text, match, sentence_start, sentence_end + 60)
+    if believed is not None and scopes & {"warning", "quote"}:
+        return believed
     denied_from = clause_start if cues.chinese else _list_start(text, match, clause_start, clause_end, sentence_start)
     if "negation" in scopes and _negated(cues, text, match, denied_from, (sentence_start, sentence_end), factual):
         return True
@@ -107,12 +116,39 @@ def lifted(reading: Reading, match: Match, scopes: frozenset[str], factual: bool
     if "quote" in scopes:
         before = text[sentence_start : match.head]
         cue = cues.quote.search(before)
-        if cue and not cues.taunt.search(sentence) and not cues.bargain.search(text[match.head_end : sentence_end]):
+        recalled = cue is not None and cues.recalled.search(before[cue.end() :])
+        taunted = cues.taunt.search(sentence) or cues.bargain.search(text[match.head_end : sentence_end])
+        if cue and not recalled and not taunted:
             return True
         said = cues.reported.search(before)
         if said and cues.regret.search(text[sentence_start + said.end() : sentence_end] + following):
             return not cues.taunt.search(sentence)
+        if _condemned(cues, before, text[match.start : sentence_end], following):
+            return True
     return False
+
+
+def _condemned(cues: _Cues, before: str, after: str, following: str) -> bool:
+    """Words that are repeated only to say that nobody should have said them, before the match or behind it."""
+    verdict = cues.condemned.search(after + following)
+    if verdict is None or cues.resumed.search(after + following):
+        return False
+    return bool(cues.cited.search(before) or cues.cited.search(after[: verdict.end() + 12]))
+
+
+def _dismissed(cues: _Cues, text: str, match: Match, start: int, end: int) -> bool | None:
+    """What others told the borrower is contradicted behind it: true if that lifts the match, ``None`` if it is not so.
+
+    False where they told that it does *not* happen: "whoever told you that nobody goes to jail was lying".
+    """
+    *_, cue = [None, *cues.rumour.finditer(text[start : match.head])]
+    rest = text[match.head_end : end]
+    if cue is None or not cues.dismissed.search(rest) or cues.resumed.search(rest):
+        return None
+    return not _DENIAL.search(text[start + cue.end() : match.head])
+
+
+_DENIAL = re.compile(r"没|不(?![了起掉交还付给])|\b(?:not|never|nobody|no)\b")
 
 
 # What the head acts on, before a "yet" that belongs to the negation: we have not sued you yet.
@@ -217,7 +253,7 @@ def _right(cues: _Cues, text: str, match: Match, clause_start: int, clause_end: 
 def _warned(cues: _Cues, text: str, match: Match, start: int, sentence: str, following: str) -> bool:
     """A warning against others: a cue before the match and advice (report it, it is a scam) in the sentence."""
     cue = cues.warning.search(text[start : match.head_end])
-    if cue is None:
+    if cue is None or cues.recalled.search(text[start + cue.end() : match.head]):
         return False
     if cues.alert.match(cue.group()):
         return True

@@ -1,8 +1,10 @@
-"""The embedded intent and emotion model at run time: a small transformer and a linear layer over n-grams, together.
+"""The embedded intent and emotion model at run time: a small transformer, a linear layer over n-grams, and for English
+a borrowed sentence encoder, together.
 
-A model is a folder: ``encoder.npz`` (``sentiment.encoder``), ``linear.npz`` (below) and ``calibration.json``. Their
-log-probabilities are mixed and tempered; whether a further intent is there as well is a logistic function of the
-transformer's own sigmoid and the mixture. All of it is numpy.
+A model is a folder: ``encoder.npz`` (``sentiment.encoder``), ``linear.npz`` (below), ``calibration.json`` and, where
+the calibration speaks of it, ``english.npz`` (``sentiment.english``). Their log-probabilities are mixed and tempered;
+whether a further intent is there as well is a logistic function of the transformer's own sigmoid and the mixture. All
+of it is numpy.
 
 ``linear.npz``: ``weight`` int8 (features, intents + emotions), ``scale`` and ``bias`` float32 (columns), ``labels``,
 ``buckets``. Rows are kept only for buckets that carry weight: ``row`` int32 (ascending).
@@ -15,17 +17,19 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sentiment.encoder import Encoder, Logits
+from sentiment.english import English
 from sentiment.errors import ModelError
 from sentiment.features import BUCKETS, features
 from sentiment.labels import EMOTIONS, INTENTS
 
 DEFAULT_MODEL = Path(__file__).parent / "models"
-PARTS = ("encoder.npz", "linear.npz", "calibration.json")
+PARTS = ("encoder.npz", "linear.npz", "english.npz", "calibration.json")
 Array = NDArray[np.float32]
 _NEUTRAL = list(EMOTIONS).index("neutral")
 Request = tuple[str, str, str | None]
@@ -58,6 +62,9 @@ class Calibration:
     intent is ``other``. ``plain``: added to the log-probability of ``neutral``: a model that has seen mostly plain
     sentences overlooks quiet feelings. ``further``: above it a further intent counts; ``safety``: the lower bar for
     safety intents, a language each.
+
+    ``english``: the same for English where there is a sentence encoder for it, which then stands for the transformer
+    while the mixture above stands for the linear layer.
     """
 
     share: tuple[float, float]
@@ -67,23 +74,33 @@ class Calibration:
     further: float
     safety: Mapping[str, float]
     plain: float = 0.0
+    english: Calibration | None = None
 
     @classmethod
     def load(cls, path: Path) -> Calibration:
         """Raises ``ModelError`` if the file is missing or damaged."""
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            return cls(
-                (float(data["share"][0]), float(data["share"][1])),
-                (float(data["temperature"][0]), float(data["temperature"][1])),
-                (float(data["present"][0]), float(data["present"][1]), float(data["present"][2])),
-                float(data["sure"]),
-                float(data["further"]),
-                {lang: float(data["safety"][lang]) for lang in ("zh", "en")},
-                float(data.get("plain", 0.0)),
-            )
+            return cls._read(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError, IndexError) as e:
             raise ModelError(f"the understanding model's {path} is damaged: {' '.join(str(e).split())}") from e
+
+    @classmethod
+    def _read(cls, data: Any, langs: Sequence[str] = ("zh", "en")) -> Calibration:
+        english = data.get("english")
+        return cls(
+            (float(data["share"][0]), float(data["share"][1])),
+            (float(data["temperature"][0]), float(data["temperature"][1])),
+            (float(data["present"][0]), float(data["present"][1]), float(data["present"][2])),
+            float(data["sure"]),
+            float(data["further"]),
+            {lang: float(data["safety"][lang]) for lang in langs},
+            float(data.get("plain", 0.0)),
+            None if english is None else cls._read(english, ("en",)),
+        )
+
+    def of(self, lang: str) -> Calibration:
+        """What holds for a language."""
+        return self.english if lang == "en" and self.english is not None else self
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
@@ -135,14 +152,21 @@ class IntentModel:
     encoder: Encoder
     linear: LinearModel
     calibration: Calibration
+    english: English | None = None
 
     @classmethod
-    def load(cls, folder: Path = DEFAULT_MODEL) -> IntentModel:
-        """Read a model folder. Raises ``ModelError`` if a part is missing, damaged or has other labels."""
+    def load(cls, folder: Path = DEFAULT_MODEL, *, english: Path | None = None) -> IntentModel:
+        """Read a model folder; ``english``: its English part, if that lies elsewhere.
+
+        Raises ``ModelError`` if a part is missing, damaged or has other labels.
+        """
+        encoder, linear = Encoder.load(folder / "encoder.npz"), LinearModel.load(folder / "linear.npz")
+        calibration = Calibration.load(folder / "calibration.json")
         return cls(
-            Encoder.load(folder / "encoder.npz"),
-            LinearModel.load(folder / "linear.npz"),
-            Calibration.load(folder / "calibration.json"),
+            encoder,
+            linear,
+            calibration,
+            None if calibration.english is None else English.load(english or folder / "english.npz"),
         )
 
     def scores(self, text: str, lang: str, expects: str | None = None) -> Scores:
@@ -150,27 +174,43 @@ class IntentModel:
         return self.batch([(text, lang, expects)])[0]
 
     def batch(self, requests: Sequence[Request]) -> list[Scores]:
-        """Calibrated probabilities of several utterances, in order; the transformer reads them together."""
+        """Calibrated probabilities of several utterances, in order; each part reads them together."""
         if not requests:
             return []
         read = self.encoder.logits([self.encoder.tokenizer.encode(*request) for request in requests])
-        return [self._calibrated(one, self.linear.logits(*r)) for one, r in zip(read, requests, strict=True)]
+        ours = [self._ours(one, self.linear.logits(*r)) for one, r in zip(read, requests, strict=True)]
+        calibrations = [self.calibration] * len(requests)
+        if self.english is not None and self.calibration.english is not None:
+            at = [i for i, (_, lang, _) in enumerate(requests) if lang == "en"]
+            if at:
+                likened = self.english.logits([requests[i][0] for i in at], [requests[i][2] for i in at])
+                for i, one in zip(at, likened, strict=True):
+                    ours[i] = together(one, ours[i].main, ours[i].emotion, self.calibration.english)
+                    calibrations[i] = self.calibration.english
+        return [_calibrated(one, c) for one, c in zip(ours, calibrations, strict=True)]
 
-    def _calibrated(self, one: Logits, linear: Array) -> Scores:
-        n, c = len(INTENTS), self.calibration
-        main = mixed(one.main, linear[:n], c.share[0])
-        emotion = mixed(one.emotion, linear[n:], c.share[1])
-        intents = np.exp(log_softmax(main / np.float32(c.temperature[0])))
-        emotion = emotion / np.float32(c.temperature[1])
-        emotion[_NEUTRAL] += c.plain
-        emotions = np.exp(log_softmax(emotion))
-        own, mixture, constant = c.present
-        present = 1 / (1 + np.exp(-np.clip(own * one.present + mixture * main + constant, -30, 30)))
-        return Scores(
-            dict(zip(INTENTS, intents.tolist(), strict=True)),
-            dict(zip(EMOTIONS, emotions.tolist(), strict=True)),
-            dict(zip(INTENTS, present.tolist(), strict=True)),
-        )
+    def _ours(self, one: Logits, linear: Array) -> Logits:
+        n = len(INTENTS)
+        return together(one, linear[:n], linear[n:], self.calibration)
+
+
+def together(one: Logits, main: Array, emotion: Array, c: Calibration) -> Logits:
+    """A model's scores mixed with another's; ``present`` stays the first one's own."""
+    return Logits(mixed(one.main, main, c.share[0]), one.present, mixed(one.emotion, emotion, c.share[1]))
+
+
+def _calibrated(one: Logits, c: Calibration) -> Scores:
+    intents = np.exp(log_softmax(one.main / np.float32(c.temperature[0])))
+    emotion = one.emotion / np.float32(c.temperature[1])
+    emotion[_NEUTRAL] += c.plain
+    emotions = np.exp(log_softmax(emotion))
+    own, mixture, constant = c.present
+    present = 1 / (1 + np.exp(-np.clip(own * one.present + mixture * one.main + constant, -30, 30)))
+    return Scores(
+        dict(zip(INTENTS, intents.tolist(), strict=True)),
+        dict(zip(EMOTIONS, emotions.tolist(), strict=True)),
+        dict(zip(INTENTS, present.tolist(), strict=True)),
+    )
 
 
 def mixed(first: Array, second: Array, share: float) -> Array:

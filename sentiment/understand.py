@@ -259,7 +259,7 @@ class Understander:
         """Main intent first. Safety rules lead, then the context's reading of short answers, then the model."""
         if not any(c.isalnum() for c in text):
             return (("other", 0.0),)
-        scores, calibration = scored.intents, self.model.calibration
+        scores, calibration = scored.intents, self.model.calibration.of(lang)
         cleared = rules.cleared(text, lang)
         if sum(scores[k] for k in cleared) > _MISLED:
             scored, cleared = self._beside(text, lang, expects, scored, cleared)

@@ -75,6 +75,9 @@ def classify(digits: str, context: str) -> str | None:
         return "id"
     if re.search(r"手机|电话|号码|phone|mobile|cell|number", context) and 7 <= size <= 8:
         return "phone"
+    # What is called a telephone number is one, whatever its area code.
+    if re.search(r"手机|电话|\b(?:phone|mobile|cell)", context) and 9 <= size <= 11:
+        return "phone"
     return "number" if size >= 12 else None
 
 

@@ -1,7 +1,9 @@
-"""Trains the embedded intent and emotion model: ``python -m sentiment.training [--public FOLDER]``.
+"""Trains the embedded intent and emotion model: ``python -m sentiment.training [--public FOLDER] [--encoder FOLDER]``.
 
 Whole families of utterances are held out (two tenths to test, one to calibrate); the figures printed are on those.
-That pair is kept in ``unseen/`` beside the model for the benchmark. What ships goes on from there over everything.
+That pair is kept in ``unseen/`` beside the model for the benchmark. What ships goes on from there over everything,
+but for the English part: what ``--encoder`` makes has seen the training families alone and stands beside both pairs;
+without that option one that lies in the folder stays as it is.
 The files of ``corpus.build.UNSEEN`` are measured and never trained on.
 """
 
@@ -12,21 +14,39 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sentence_encoder.borrow import BorrowError, borrow
 from sentiment.corpus.build import FOLDER, UNSEEN, Utterance, corpus, load
+from sentiment.english import English, save_english
+from sentiment.errors import ModelError
 from sentiment.model import DEFAULT_MODEL, PARTS, Calibration, IntentModel
 from sentiment.tokens import Tokenizer
 from sentiment.training import transformer
 from sentiment.training.augment import Example
 from sentiment.training.calibrate import calibrate
+from sentiment.training.english import tune
 from sentiment.training.evaluate import errors, measure, part
 from sentiment.training.linear import save_linear, train_linear
 from sentiment.training.public import beside_the_point, load_public, with_feeling
 
 _FINAL_RATE = 0.5
 """Learning rate of the last passes, over everything, beside that of the split's."""
+
+
+def _with_english(
+    out: Path, english_file: Path, dev: Sequence[Utterance], test: Sequence[Utterance]
+) -> dict[str, dict[str, float]]:
+    """Calibrates the English part beside the pairs at hand, which stay as they are; figures of the unseen families."""
+    unseen = out / "unseen"
+    pair = IntentModel.load(unseen, english=english_file)
+    calibration = calibrate(pair.encoder, pair.linear, dev, English.load(english_file))
+    for folder in (unseen, out):
+        before = Calibration.load(folder / "calibration.json")
+        replace(before, english=calibration.english).save(folder / "calibration.json")
+    return measure(IntentModel.load(unseen, english=english_file), test)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,6 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sentiment.training", description=__doc__)
     parser.add_argument("--out", type=Path, default=DEFAULT_MODEL, help="folder to write the model to")
     parser.add_argument("--public", type=Path, help="folder with the public sets named in sentiment/training/public.py")
+    parser.add_argument(
+        "--encoder", type=Path, help="folder of the unpacked npm package named in sentence_encoder/borrow.py: tune it"
+    )
+    parser.add_argument("--english-epochs", type=int, default=5)
+    parser.add_argument("--english-only", action="store_true", help="keep both pairs; tune and calibrate English only")
     parser.add_argument("--public-epochs", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=7, help="passes over our own corpus")
     parser.add_argument("--seed", type=int, default=7)
@@ -52,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=1.0, help="learning rate, beside the usual one")
     parser.add_argument("--final-epochs", type=int, default=3, help="passes over everything, from the split's weights")
     args = parser.parse_args(argv)
+    if args.english_only and not args.encoder:
+        parser.error("--english-only needs --encoder")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     torch.set_num_threads(args.threads)
     utterances = corpus()
@@ -62,6 +89,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         for s in beside_the_point(public)
     ]
     moods = [Example(s.text, s.lang, None, {}, emotion, "") for s, emotion in with_feeling(public)]
+    unseen, english_file = args.out / "unseen", args.out / "english.npz"
+    english: English | None = None
+    try:
+        if args.encoder:
+            pieces, borrowed = borrow(args.encoder)
+            tuned = tune(pieces, borrowed, sides["train"], args.english_epochs, args.seed, stray, moods, public)
+            save_english(english_file, pieces, tuned)
+        if english_file.is_file():
+            english = English.load(english_file)
+    except (BorrowError, ModelError) as e:
+        sys.stderr.write(f"{e}\n")
+        return 2
+    if english is not None and args.english_only:
+        report: dict[str, object] = {
+            "unseen_families": _with_english(args.out, english_file, sides["dev"], sides["test"])
+        }
+        sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+        return 0
     start: dict[str, Any]
     others: list[transformer.Weights] = []
     if args.go_on:
@@ -99,17 +144,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         linear = train_linear(rows, seed=args.seed)
         save_linear(linear, out / "linear.npz")
         encoder = transformer.as_encoder(tokenizer, members)
-        model = IntentModel(encoder, linear, calibration or calibrate(encoder, linear, sides["dev"]))
+        calibration = calibration or calibrate(encoder, linear, sides["dev"], english)
+        model = IntentModel(encoder, linear, calibration, english)
         model.calibration.save(out / "calibration.json")
         return model
 
-    unseen = args.out / "unseen"
-    split = IntentModel.load(unseen) if args.final_only else fit(sides["train"], None, unseen)
-    report: dict[str, object] = {}
+    if args.final_only:
+        split = IntentModel.load(unseen, english=english_file)
+        english = split.english
+    else:
+        split = fit(sides["train"], None, unseen)
+    report = {}
     model = split
     if not args.no_final:
         model = fit(utterances, split.calibration, args.out)
-        report["bytes"] = sum((args.out / name).stat().st_size for name in PARTS)
+        report["bytes"] = sum((args.out / name).stat().st_size for name in PARTS if (args.out / name).is_file())
     report["unseen_families"] = measure(split, sides["test"])
     if args.errors:
         sys.stderr.write("\n".join(errors(split, sides["test"])) + "\n")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sentiment import rules
 from sentiment.corpus.build import Utterance
-from sentiment.encoder import Encoder
+from sentiment.encoder import Encoder, Logits
+from sentiment.english import English
 from sentiment.labels import EMOTIONS, INTENTS
-from sentiment.model import Calibration, LinearModel, log_softmax, mixed
+from sentiment.model import Calibration, LinearModel, log_softmax, mixed, together
 from sentiment.training.evaluate import macro_f1, safety
 from sentiment.understand import SAFETY, is_settled
 
@@ -58,8 +60,23 @@ def logistic(x: Array, y: Array, steps: int = 50) -> Array:
     return out
 
 
-def calibrate(encoder: Encoder, linear: LinearModel, utterances: Sequence[Utterance]) -> Calibration:
-    """A calibration of the two models together."""
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Raw scores of the calibration's utterances, a row each."""
+
+    main: Array
+    present: Array
+    emotion: Array
+
+    @classmethod
+    def of(cls, read: Sequence[Logits]) -> _Read:
+        return cls(*(np.stack([getattr(r, name) for r in read]) for name in ("main", "present", "emotion")))
+
+
+def calibrate(
+    encoder: Encoder, linear: LinearModel, utterances: Sequence[Utterance], english: English | None = None
+) -> Calibration:
+    """A calibration of the models together: the transformer with the linear layer, then English with both."""
     n = len(INTENTS)
     read = [
         one
@@ -69,22 +86,33 @@ def calibrate(encoder: Encoder, linear: LinearModel, utterances: Sequence[Uttera
         )
     ]
     grams = np.stack([linear.logits(u.text, u.lang, u.expects) for u in utterances])
-    main, emotion = np.stack([r.main for r in read]), np.stack([r.emotion for r in read])
-    own = np.stack([r.present for r in read])
+    ours = _fit(_Read.of(read), grams[:, :n], grams[:, n:], utterances, ("zh", "en"))
+    if english is None:
+        return ours
+    at = [i for i, u in enumerate(utterances) if u.lang == "en"]
+    said = [utterances[i] for i in at]
+    likened = english.logits([u.text for u in said], [u.expects for u in said])
+    base = _Read.of([together(read[i], grams[i, :n], grams[i, n:], ours) for i in at])
+    return replace(ours, english=_fit(_Read.of(likened), base.main, base.emotion, said, ("en",)))
+
+
+def _fit(
+    first: _Read, main: Array, emotion: Array, utterances: Sequence[Utterance], langs: Sequence[str]
+) -> Calibration:
     intents, emotions = list(INTENTS), list(EMOTIONS)
     gold = np.array([intents.index(u.intent) for u in utterances])
     felt = np.array([emotions.index(u.emotion) for u in utterances])
-    share = _best_share(main, grams[:, :n], gold, intents), _best_share(emotion, grams[:, n:], felt, emotions)
-    together = np.stack([mixed(a, b[:n], share[0]) for a, b in zip(main, grams, strict=True)])
-    feeling = np.stack([mixed(a, b[n:], share[1]) for a, b in zip(emotion, grams, strict=True)])
-    wanted = np.zeros_like(own)
+    share = _best_share(first.main, main, gold, intents), _best_share(first.emotion, emotion, felt, emotions)
+    both = np.stack([mixed(a, b, share[0]) for a, b in zip(first.main, main, strict=True)])
+    feeling = np.stack([mixed(a, b, share[1]) for a, b in zip(first.emotion, emotion, strict=True)])
+    wanted = np.zeros_like(first.present)
     for i, u in enumerate(utterances):
         wanted[i, [intents.index(name) for name in (u.intent, *u.also)]] = 1.0
-    weights = logistic(np.stack([own.ravel(), together.ravel()], axis=1), wanted.ravel())
-    present = 1 / (1 + np.exp(-(weights[0] * own + weights[1] * together + weights[2])))
-    heat = temperature(together, gold)
-    best = [(intents[int(one.argmax())], float(np.exp(log_softmax(one / np.float32(heat))).max())) for one in together]
-    bars = {lang: _safety_bar([u.lang == lang for u in utterances], utterances, present, best) for lang in ("zh", "en")}
+    weights = logistic(np.stack([first.present.ravel(), both.ravel()], axis=1), wanted.ravel())
+    present = 1 / (1 + np.exp(-(weights[0] * first.present + weights[1] * both + weights[2])))
+    heat = temperature(both, gold)
+    best = [(intents[int(one.argmax())], float(np.exp(log_softmax(one / np.float32(heat))).max())) for one in both]
+    bars = {lang: _safety_bar([u.lang == lang for u in utterances], utterances, present, best) for lang in langs}
     warm = temperature(feeling, felt)
     return Calibration(
         share,

@@ -136,7 +136,8 @@ def _batches(encoded: Sequence[Encoded], rng: random.Random) -> list[list[int]]:
     return batches
 
 
-def _schedule(optimizer: Any, steps: int, warm: float = 0.06) -> Any:
+def schedule(optimizer: Any, steps: int, warm: float = 0.06) -> Any:
+    """Learning rates: up to the full one over the first ``warm`` of the steps, then down in a line."""
     import torch
 
     first = max(1, int(steps * warm))
@@ -158,7 +159,7 @@ def pretrain(network: Any, tokenizer: Tokenizer, sentences: Sequence[Sentence], 
     encoded = [tokenizer.encode(s.text, s.lang) for s in sentences]
     rng = random.Random(seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1.0e-3, weight_decay=0.01, fused=True)
-    schedule = _schedule(optimizer, epochs * (1 + len(encoded) // _BATCH))
+    plan = schedule(optimizer, epochs * (1 + len(encoded) // _BATCH))
     network.train()
     for turn in range(epochs):
         total = 0.0
@@ -190,12 +191,13 @@ def pretrain(network: Any, tokenizer: Tokenizer, sentences: Sequence[Sentence], 
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
-            schedule.step()
+            plan.step()
             total += float(loss.detach())
         log.info("public epoch %d loss %.3f", turn + 1, total / len(batches))
 
 
-def _targets(batch: Sequence[Example]) -> tuple[Any, Any, Any]:
+def targets(batch: Sequence[Example]) -> tuple[Any, Any, Any]:
+    """Shares of the intents (n, intents), which of them are there (the same shape), the emotion's number (n,)."""
     import torch
 
     main = torch.zeros(len(batch), len(INTENTS))
@@ -238,7 +240,7 @@ def finetune(
     felt = Counter(e.emotion for e in sample)
     # Rare emotions count more, by the root of their rarity: in full they would be seen everywhere.
     rarity = torch.tensor([(len(sample) / len(EMOTIONS) / max(felt[name], 1)) ** 0.5 for name in EMOTIONS])
-    schedule = _schedule(
+    plan = schedule(
         optimizer, epochs * (1 + int(len(sample) * (1 + _STRAY * bool(stray) + _MOODS * bool(moods))) // _BATCH)
     )
     network.train()
@@ -257,7 +259,7 @@ def finetune(
             pieces = pieces.masked_fill((noise < 0.06) & (pieces > MASK), UNKNOWN)
             concepts = concepts * (torch.rand(concepts.shape) > 0.15)
             logits = network.head(network.pooled(network.hidden(pieces, sounds, concepts, asked, lang, mask), mask))
-            main, present, emotion = _targets(rows)
+            main, present, emotion = targets(rows)
             weight = torch.tensor([min(size.get(e.family, 1), 3) ** -0.4 for e in rows])
             weight = weight / weight.mean()
             loss = functional.cross_entropy(logits[:, :n], main, reduction="none", label_smoothing=0.05)
@@ -278,7 +280,7 @@ def finetune(
             mean.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
-            schedule.step()
+            plan.step()
             total += float(mean.detach())
         log.info("epoch %d loss %.3f", number + 1, total / len(batches))
 

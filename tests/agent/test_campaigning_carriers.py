@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 import socket
 import sys
 import threading
@@ -93,8 +94,12 @@ def lender(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[dict[str
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    """A port on which nobody listens, below those that the system gives to connections: a test running beside this
+    one cannot be given it before the process that is to listen there has started."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def settings_of(kind: str, home: Path, **more: Any) -> Settings:

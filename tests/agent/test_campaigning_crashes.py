@@ -181,14 +181,14 @@ async def inject(kind: str, faults: tuple[str, ...], tmp_path: Path, monkeypatch
 
 @pytest.mark.timeout(1200)
 async def test_killed_over_a_hosted_carrier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    faults = ("request:during:0", "request:after:0", "talking")
+    faults = ("request:during:0", "talking")  # the slow run has them all
     seen = await inject("twilio", faults, tmp_path, monkeypatch)
     assert seen["killed"] == len(faults), seen
 
 
 @pytest.mark.timeout(1200)
 async def test_killed_over_a_pbx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    faults = ("request:before:1", "request:during:5")
+    faults = ("request:during:5",)
     seen = await inject("asterisk", faults, tmp_path, monkeypatch)
     assert seen["killed"] == len(faults), seen
 

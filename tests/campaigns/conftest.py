@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,9 +45,20 @@ def stoppable_postgres() -> Iterator[Server]:
         pytest.skip(str(e))
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database with the campaigns' tables: copying it saves each test the migrations."""
+    path = tmp_path_factory.mktemp("template") / "home" / "archive.db"
+    open_campaigns(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'home' / 'archive.db'}"
+def sqlite_url(tmp_path: Path, template: Path) -> str:
+    path = tmp_path / "home" / "archive.db"
+    path.parent.mkdir(mode=0o700)
+    shutil.copyfile(template, path)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture

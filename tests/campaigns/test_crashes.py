@@ -135,7 +135,7 @@ async def inject(world: World, faults: list[str]) -> Counter[str]:
 async def test_killed_at_steps_of_placing_a_call(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, server: Callable[[dict[str, Any]], str]
 ) -> None:
-    faults = [*PROVIDER, *(f"committed:{n}" for n in range(0, 12, 4)), *(f"statement:{n}" for n in range(6, 90, 14))]
+    faults = [*PROVIDER, *(f"committed:{n}" for n in range(0, 12, 4)), *(f"statement:{n}" for n in range(6, 90, 21))]
     url = request.getfixturevalue(f"{kind}_url")
     seen: Counter[str] = Counter()
     for start in range(0, len(faults), 9):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ import pytest
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from starlette.datastructures import State
 
 from agent.events import Heard, Proposed, RuleHit, Span, Spoken, Understood, Verdict
 from archive.database import Database, open_database
@@ -28,8 +30,19 @@ PASSWORD = "correct horse battery"
 ORIGIN = "http://testserver"
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty archive with the console's tables: copying it saves each test the migrations."""
+    layout = Layout(tmp_path_factory.mktemp("template"))
+    empty = open_database(layout.database_url)
+    Context(empty, layout.home)
+    empty.close()
+    return layout.database
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(tmp_path: Path, template: Path) -> Iterator[Database]:
+    shutil.copyfile(template, Layout(tmp_path).database)
     opened = open_database(Layout(tmp_path).database_url)
     yield opened
     opened.close()
@@ -38,15 +51,31 @@ def database(tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def context(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     # Cheap hashes: what is tested is who gets in, not how long a guess takes.
-    monkeypatch.setattr(secrets, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(secrets, "_HASHER", cheap)
+    monkeypatch.setattr(secrets, "_NOBODY", cheap.hash("nobody's"))
     monkeypatch.setattr(session_page, "BY_NAME", AttemptLimit(5, 300.0))
     monkeypatch.setattr(session_page, "BY_ADDRESS", AttemptLimit(30, 300.0))
     return Context(database, tmp_path)
 
 
+@pytest.fixture(scope="session")
+def routed(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    """An application with its routes, of which making a hundred takes longer than most tests."""
+    layout = Layout(tmp_path_factory.mktemp("routed"))
+    database = open_database(layout.database_url)
+    made = create_app(Context(database, layout.home))
+    database.close()
+    return made
+
+
 @pytest.fixture
-def app(context: Context) -> FastAPI:
-    return create_app(context)
+def app(context: Context, routed: FastAPI) -> FastAPI:
+    """That one over the test's own database: all that a console keeps is in ``state``."""
+    if context.oidc is not None:
+        return create_app(context)
+    routed.state = State({"context": context, "provider": None, "guarded": routed.state.guarded})
+    return routed
 
 
 @pytest.fixture

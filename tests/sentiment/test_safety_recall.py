@@ -46,6 +46,14 @@ def test_recall(reader: Understander, lang: str, batch: str, intents: set[str], 
     assert recall(reader, batch, lang, intents) >= floor
 
 
+@pytest.mark.parametrize(
+    ("batch", "intents", "floor"),
+    [("tuned", set(PRIORITY), 0.98), ("fresh", set(PRIORITY), 0.94), ("fresh", {"crisis"}, 0.85)],
+)
+def test_recall_in_english(reader: Understander, batch: str, intents: set[str], floor: float) -> None:
+    assert recall(reader, batch, "en", intents) >= floor
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 @pytest.mark.parametrize(("batch", "most"), [("tuned", 0.01), ("fresh", 0.05)])
 def test_rules_keep_quiet_on_look_alikes(lang: str, batch: str, most: float) -> None:

@@ -21,7 +21,7 @@ from sentiment import cli
 from sentiment.corpus.build import FOLDER, PATTERNS, UNSEEN, corpus, load, parse, unseen
 from sentiment.errors import InputError, ModelError
 from sentiment.labels import EMOTIONS, INTENTS, SHOWN_EMOTIONS
-from sentiment.model import DEFAULT_MODEL
+from sentiment.model import DEFAULT_MODEL, PARTS
 from sentiment.training import augment
 from sentiment.training.evaluate import macro_f1, measure, part, safety
 from sentiment.understand import SAFETY, Request, Understander, Understanding
@@ -35,6 +35,15 @@ FLOORS = {
     "fresh6": {"macro_f1": 0.77, "safety_recall": 0.95, "safety_precision": 0.83, "emotion_macro_f1": 0.42},
     "fresh2": {"macro_f1": 0.85, "safety_recall": 0.93, "safety_precision": 0.83, "emotion_macro_f1": 0.5},
 }
+ENGLISH_FLOORS = {
+    "fresh": {"macro_f1": 0.83, "safety_recall": 0.92, "safety_precision": 0.85, "emotion_macro_f1": 0.67},
+    "fresh2": {"macro_f1": 0.9, "safety_recall": 0.97, "safety_precision": 0.86, "emotion_macro_f1": 0.65},
+    "fresh3": {"macro_f1": 0.8, "safety_recall": 0.93, "safety_precision": 0.75, "emotion_macro_f1": 0.81},
+    "fresh4": {"macro_f1": 0.93, "safety_recall": 0.97, "safety_precision": 0.94, "emotion_macro_f1": 0.6},
+    "fresh5": {"macro_f1": 0.92, "safety_recall": 0.96, "safety_precision": 0.95, "emotion_macro_f1": 0.58},
+    "fresh6": {"macro_f1": 0.82, "safety_recall": 0.97, "safety_precision": 0.87, "emotion_macro_f1": 0.43},
+}
+"""What English holds since it has a sentence encoder."""
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +153,10 @@ def test_missing_model(tmp_path: Path) -> None:
         Understander.load(tmp_path)
 
 
-@pytest.mark.parametrize("part_", ["encoder.npz", "linear.npz", "calibration.json"])
+@pytest.mark.parametrize("part_", PARTS)
 @pytest.mark.parametrize("damage", ["cut", "text", "empty", "labels"])
 def test_damaged_model(tmp_path: Path, part_: str, damage: str) -> None:
-    for name in ("encoder.npz", "linear.npz", "calibration.json"):
+    for name in PARTS:
         shutil.copy(DEFAULT_MODEL / name, tmp_path / name)
     path = tmp_path / part_
     if damage == "labels" and part_.endswith("npz"):
@@ -183,7 +192,8 @@ def test_sentences_never_in_training(reader: Understander, name: str) -> None:
     figures = measure(reader.model, rows)
     for lang in ("zh", "en"):
         for figure, floor in FLOORS[name].items():
-            assert figures[lang][figure] > floor  # the model card says how much better it was when trained
+            least = max(floor, ENGLISH_FLOORS[name][figure]) if lang == "en" else floor
+            assert figures[lang][figure] > least  # the model card says how much better it was when trained
         assert figures[lang]["calibration_error"] < 0.1
 
 

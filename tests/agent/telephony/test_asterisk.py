@@ -63,7 +63,7 @@ def request(to: str) -> DialRequest:
     return DialRequest(str(uuid.uuid4()), to, ring_timeout=5)
 
 
-async def until(line: Line, kind: type, limit: float = 5.0) -> list[object]:
+async def until(line: Line, kind: type, limit: float = 20.0) -> list[object]:
     seen: list[object] = []
     async with asyncio.timeout(limit):
         async for event in line.events():
@@ -73,7 +73,7 @@ async def until(line: Line, kind: type, limit: float = 5.0) -> list[object]:
     raise AssertionError(f"the line ended without {kind.__name__}")
 
 
-async def eventually(holds: object, limit: float = 3.0) -> None:
+async def eventually(holds: object, limit: float = 20.0) -> None:
     async with asyncio.timeout(limit):
         while not holds():  # type: ignore[operator]
             await asyncio.sleep(0.01)
@@ -97,7 +97,7 @@ async def test_a_call_is_answered_heard_and_ended(
     phone = fake.channels[f"phone-{wanted.attempt_id}"]
     assert phone.variables["CALLERID(num)"] == "95588"
     heard: list[np.ndarray] = [e.pcm for e in before if isinstance(e, AudioReceived)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         async for event in line.events():
             assert isinstance(event, AudioReceived)
             heard.append(event.pcm)
@@ -144,7 +144,7 @@ async def test_keys_and_hanging_up(carrier: tuple[FakeAsterisk, AsteriskCarrier]
     _, ours = carrier
     line = (await ours.dial(request("keys"))).line
     digits = ""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         async for event in line.events():
             if isinstance(event, DigitPressed):
                 digits += event.digit

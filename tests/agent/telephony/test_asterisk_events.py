@@ -35,7 +35,7 @@ def request(to: str = "still", caller_id: str | None = None) -> DialRequest:
     return DialRequest(str(uuid.uuid4()), to, caller_id, ring_timeout=5)
 
 
-async def eventually(holds: object, limit: float = 3.0) -> None:
+async def eventually(holds: object, limit: float = 20.0) -> None:
     async with asyncio.timeout(limit):
         while not holds():  # type: ignore[operator]
             await asyncio.sleep(0.01)
@@ -51,7 +51,7 @@ async def dialled(
     return dial, fake.channels[f"phone-{wanted.attempt_id}"]
 
 
-async def closed(line: Line, limit: float = 3.0) -> LineClosed:
+async def closed(line: Line, limit: float = 20.0) -> LineClosed:
     async with asyncio.timeout(limit):
         async for event in line.events():
             if isinstance(event, LineClosed):
@@ -129,7 +129,7 @@ async def test_every_key_counts_once(pbx: tuple[FakeAsterisk, AsteriskCarrier], 
     await asyncio.sleep(0.1)
     await fake.destroy(phone, 16)
     pressed = ""
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(20):
         async for event in line.events():
             pressed += event.digit if isinstance(event, DigitPressed) else ""
     assert pressed == "4407#"

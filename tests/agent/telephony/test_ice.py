@@ -116,7 +116,7 @@ async def test_a_call_through_a_relay() -> None:
         finally:
             await line.hang_up("over")
             await peer.close()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await following
 
 
