@@ -34,6 +34,7 @@ FLOORS = {
     "fresh5": {"macro_f1": 0.85, "safety_recall": 0.95, "safety_precision": 0.88, "emotion_macro_f1": 0.42},
     "fresh6": {"macro_f1": 0.77, "safety_recall": 0.95, "safety_precision": 0.83, "emotion_macro_f1": 0.42},
     "fresh2": {"macro_f1": 0.85, "safety_recall": 0.93, "safety_precision": 0.83, "emotion_macro_f1": 0.5},
+    "fresh7": {"macro_f1": 0.9, "safety_recall": 0.95, "safety_precision": 0.7, "emotion_macro_f1": 0.79},
 }
 ENGLISH_FLOORS = {
     "fresh": {"macro_f1": 0.83, "safety_recall": 0.92, "safety_precision": 0.85, "emotion_macro_f1": 0.67},
@@ -42,6 +43,7 @@ ENGLISH_FLOORS = {
     "fresh4": {"macro_f1": 0.93, "safety_recall": 0.97, "safety_precision": 0.94, "emotion_macro_f1": 0.6},
     "fresh5": {"macro_f1": 0.92, "safety_recall": 0.96, "safety_precision": 0.95, "emotion_macro_f1": 0.58},
     "fresh6": {"macro_f1": 0.82, "safety_recall": 0.97, "safety_precision": 0.87, "emotion_macro_f1": 0.43},
+    "fresh7": {"macro_f1": 0.9, "safety_recall": 0.97, "safety_precision": 0.7, "emotion_macro_f1": 0.79},
 }
 """What English holds since it has a sentence encoder."""
 
