@@ -6,6 +6,7 @@ Where n-grams know words, the encoder knows likeness of meaning: it read English
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from sentence_encoder.pieces import Pieces
 
 PARTIES: Final = ("borrower", "unverified", "third_party", "voicemail")
 HIDDEN: Final = 512
+_KEPT: Final = 4096  # texts whose judgement is remembered
 # The encoder knows no private-use characters: in a mask's place it reads an ordinary name.
 _NAMES: Final[Mapping[str, str]] = {
     PLACES["borrower_name"]: "james",
@@ -56,10 +58,15 @@ class English:
                 raise ValueError(f"{name} has the shape {self._w[name].shape}, not {shape}, or is not finite")
         if len(pieces) != len(weights["pieces"]):
             raise ValueError(f"{len(pieces)} pieces, weights for {len(weights['pieces'])}")
+        # A script's lines are judged before each call; without names and numbers they are the same for everybody.
+        self._known = lru_cache(maxsize=_KEPT)(self._read)
 
     def logits(self, texts: Sequence[str], party: str) -> Array:
         """[texts, outputs]; output 0 speaks for ``ok``."""
-        pooled = self._encoder.pooled([self._pieces.encode(readable(text)) for text in texts])
-        entered = np.concatenate((pooled, np.tile(np.array(party_row(party), np.float32), (len(texts), 1))), axis=1)
+        return np.stack([self._known(text, party) for text in texts])
+
+    def _read(self, text: str, party: str) -> Array:
+        pooled = self._encoder.pooled([self._pieces.encode(readable(text))])[0]
+        entered = np.concatenate((pooled, np.array(party_row(party), np.float32)))
         hidden = np.maximum(entered @ self._w["hidden.weight"] + self._w["hidden.bias"], 0)
         return np.asarray(hidden @ self._w["head.weight"] + self._w["head.bias"], np.float32)

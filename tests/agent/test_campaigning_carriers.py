@@ -178,7 +178,10 @@ def ledger_of(run: CampaignRun) -> list[Attempt]:
         return list(session.scalars(sa.select(Attempt).order_by(Attempt.contact_id, Attempt.n)))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+OFTEN = [pytest.param(kind, marks=() if kind in ("twilio", "asterisk") else pytest.mark.slow) for kind in KINDS]
+
+
+@pytest.mark.parametrize("kind", OFTEN)
 async def test_a_campaign_over_a_carrier(
     kind: str, models: Models, lender: tuple[str, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

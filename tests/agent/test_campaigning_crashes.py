@@ -186,6 +186,7 @@ async def test_killed_over_a_hosted_carrier(tmp_path: Path, monkeypatch: pytest.
     assert seen["killed"] == len(faults), seen
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 async def test_killed_over_a_pbx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = ("request:during:5",)

@@ -38,6 +38,11 @@ def played(seed: int, calls: int) -> list[Seeded]:
     return [simulator.call(number) for number in range(calls)]
 
 
+@lru_cache(maxsize=1)
+def of_seed_five() -> list[Seeded]:
+    return played(5, 30)
+
+
 def test_the_same_seed_gives_the_same_calls() -> None:
     assert played(3, 4) == played(3, 4)
     assert [c.call["id"] for c in played(3, 4)] != [c.call["id"] for c in played(4, 4)]
@@ -69,7 +74,7 @@ def test_calls_are_entered_once_and_sealed(context: Context) -> None:
 
 def test_the_digits_that_prove_who_somebody_is_are_masked_as_in_any_call(context: Context) -> None:
     fill(context.database, context.store, Simulator(*models(), UNTIL, 5), 12)
-    plain = {t["text"] for call in played(5, 12) for t in call.rows["turns"] if "digits" in t["slots"]}
+    plain = {t["text"] for call in of_seed_five()[:12] for t in call.rows["turns"] if "digits" in t["slots"]}
     with context.database.read() as session:
         turns = session.scalars(sa.select(Turn).where(Turn.who == "borrower")).all()
     answers = [t for t in turns if "digits" in (t.slots or {})]
@@ -79,7 +84,7 @@ def test_the_digits_that_prove_who_somebody_is_are_masked_as_in_any_call(context
 
 
 def test_people_say_and_feel_different_things() -> None:
-    calls = played(5, 60)
+    calls = of_seed_five()
     theirs = [t for c in calls for t in c.rows["turns"] if t["who"] == "borrower"]
     assert len(Counter(t["intent"] for t in theirs)) >= 8
     assert len({t["emotion"] for t in theirs}) >= 3

@@ -186,7 +186,12 @@ def test_model_is_small_and_fast(reader: Understander) -> None:
     assert min(times) < 0.02  # the least: what other work on the machine takes from the caches is not ours
 
 
-@pytest.mark.parametrize("name", UNSEEN)
+OFTEN = ("fresh", "fresh3", "fresh7")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in OFTEN else pytest.mark.slow) for name in UNSEEN]
+)
 def test_sentences_never_in_training(reader: Understander, name: str) -> None:
     rows = load(FOLDER / f"{name}.jsonl")
     assert rows == unseen(name)
