@@ -50,9 +50,11 @@ class AudioSocketLine:
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._play())]
 
     def answered(self) -> None:
-        """The person is there: forget what came before."""
-        while not self._events.empty():
-            self._events.get_nowait()
+        """The person is there: forget the sound before. A key of a quick finger, and that somebody is gone, stay."""
+        for _ in range(self._events.qsize()):
+            event = self._events.get_nowait()
+            if not isinstance(event, AudioReceived):
+                self._events.put_nowait(event)
 
     def far_end_gone(self, reason: str = "hung up") -> None:
         self._put(LineClosed(reason))

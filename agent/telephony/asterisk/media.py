@@ -75,9 +75,14 @@ class AsteriskLine:
             raise LineError(f"Asterisk sent no MEDIA_START within {START_LIMIT:.0f} s") from None
 
     def answered(self) -> None:
-        """The person is there: forget what came before, and let something flow from now on."""
-        while not self._events.empty():
-            self._events.get_nowait()
+        """The person is there: let something flow from now on, and forget the sound before.
+
+        A key of a quick finger, and that somebody is gone, stay.
+        """
+        for _ in range(self._events.qsize()):
+            event = self._events.get_nowait()
+            if not isinstance(event, AudioReceived):
+                self._events.put_nowait(event)
         if self._filler is None:
             self._filler = asyncio.create_task(self._fill())
 

@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,6 +156,21 @@ async def test_keys_and_hanging_up(carrier: tuple[FakeAsterisk, AsteriskCarrier]
     gone = (await ours.dial(request("leaves"))).line
     assert (await until(gone, LineClosed))[-1] == LineClosed("hung up")
     await gone.hang_up("they did")
+
+
+async def test_a_quick_finger_is_not_forgotten(carrier: tuple[FakeAsterisk, AsteriskCarrier]) -> None:
+    """What sounded before the answer is; a key, and that the person is gone again, are not."""
+    _, ours = carrier
+    line: Any = (await ours.dial(request("mute"))).line
+    line._put(AudioReceived(np.ones(160, np.int16)))
+    line.pressed("7", "media")
+    line.far_end_gone()
+    line.answered()
+    async with asyncio.timeout(20):
+        told = [event async for event in line.events()]
+    assert [e for e in told if not isinstance(e, AudioReceived)] == [DigitPressed("7"), LineClosed("hung up")]
+    assert not any(isinstance(e, AudioReceived) and e.pcm.max() == 1 for e in told)
+    await line.hang_up("done")
 
 
 @pytest.mark.parametrize(
