@@ -20,6 +20,7 @@ from agent.live import CallOutcome
 from agent.server import MAX_MESSAGE, media_app
 from agent.settings import Settings
 from agent.telephony.asterisk import Ari, AsteriskCarrier
+from agent.telephony.asterisk.application import claim
 from agent.telephony.asterisk.audiosocket import AudioSocketServer
 from agent.telephony.carrier import Carrier, DialFailed, DialRequest, DialStatus, HostedCarrier, Progress
 from agent.telephony.plivo import PlivoCarrier
@@ -219,16 +220,21 @@ async def _asterisk(settings: Settings) -> AsyncIterator[AsteriskCarrier]:
         server = AudioSocketServer(*address(settings.asterisk_audiosocket, "CALLGATE_ASTERISK_AUDIOSOCKET"))
         await server.start()
     try:
-        ari = Ari(settings.asterisk_url, settings.asterisk_user, password)
-        try:
-            pbx = AsteriskCarrier(ari, settings.asterisk_endpoint, settings.caller_id, audio_socket=server)
-        except ValueError as e:
-            raise ConfigurationError(f"CALLGATE_ASTERISK_ENDPOINT: {e}") from e
-        try:
-            await pbx.start()
-            yield pbx
-        finally:
-            await pbx.close()
+        with claim(settings.asterisk_application, settings.home) as application:
+            ari = Ari(settings.asterisk_url, settings.asterisk_user, password, application.name)
+            try:
+                pbx = AsteriskCarrier(
+                    ari, settings.asterisk_endpoint, settings.caller_id, audio_socket=server,
+                    abandoned=application.abandoned,
+                )  # fmt: skip
+            except ValueError as e:
+                raise ConfigurationError(f"CALLGATE_ASTERISK_ENDPOINT: {e}") from e
+            try:
+                await pbx.start()
+                application.tidied()
+                yield pbx
+            finally:
+                await pbx.close()
     finally:
         if server is not None:
             await server.close()

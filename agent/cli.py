@@ -257,7 +257,7 @@ async def _demo(
 
     async def one(base_url: str, lang: Lang, name: str) -> DemoCall | str:
         async with slots:
-            view = None if quiet else LiveView(console, lang, name)
+            view = None if quiet else LiveView(console, lang, "demo", name)
             try:
                 call = await demo_call(desk, base_url, lang, name, seed=seed, listener=view)
             except (CallgateError, CallRefused) as e:

@@ -65,6 +65,12 @@ class Dialogue:
         self.case = case
         self.today = today
         self._content = script.content
+        self._of_case = {
+            "has_min_payment": case.min_payment is not None,
+            "has_callback_number": bool(case.call_back_number),
+            "credit_report_due": case.credit_report_due,
+            "lawsuit_filed": case.lawsuit_filed,
+        }
 
     def start(self) -> Step:
         """The state at the moment the call is answered, and the first lines."""
@@ -97,11 +103,17 @@ class Dialogue:
         return self._key(state, event)
 
     def prerender(self) -> tuple[Proposed, ...]:
-        """Every line that can be rendered before dialling, alternates included: what a prompt cache may prepare."""
+        """Every line that can be rendered before dialling, alternates included: what a prompt cache may prepare.
+
+        A line that this case gives no cause to say is left out: the gate would refuse it, and rightly.
+        """
+        sayable = {line for line, when in self._content.uses() if all(map(self._possible, when))}
         state = State(node=self._content.start, lang=self.script.lang, policy=self.script.policy)
         rendered: dict[tuple[str, str], Proposed] = {}
         for plan in self.case.plans or (None,):
             for line_id, line in self._content.lines.items():
+                if line_id not in sayable:
+                    continue
                 for style in (None, *line.alternates):
                     try:
                         proposed = self.propose(replace(state, plan=plan), line_id, style)
@@ -265,7 +277,17 @@ class Dialogue:
                 return False
         return True
 
+    def _possible(self, condition: str) -> bool:
+        """Whether a condition can come to hold in a call of this case."""
+        name = condition.removeprefix("not ")
+        held = self._of_case.get(name)
+        if name == "has_plan" and not self.case.plans:
+            held = False
+        return held is None or held != condition.startswith("not ")
+
     def _condition(self, state: State, signal: str, name: str) -> bool:
+        if name in self._of_case:
+            return self._of_case[name]
         times = state.count(_ROW.get(signal, signal))
         return {
             "first": times == 1,
@@ -276,13 +298,9 @@ class Dialogue:
             "third_party": state.party == "third_party",
             "relayed": state.relayed,
             "has_plan": state.plans_offered < len(self.case.plans),
-            "has_min_payment": self.case.min_payment is not None,
             "has_outcome": state.outcome is not None,
-            "has_callback_number": bool(self.case.call_back_number),
             "has_callback_date": state.callback_date is not None,
             "has_callback_time": state.callback_time is not None,
-            "credit_report_due": self.case.credit_report_due,
-            "lawsuit_filed": self.case.lawsuit_filed,
         }[name]
 
     def _move(

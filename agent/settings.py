@@ -97,6 +97,11 @@ class Settings(BaseSettings):
     asterisk_url: str = Field(default="http://127.0.0.1:8088", description="Asterisk's HTTP server.")
     asterisk_user: str = Field(default="callgate", description="User of ari.conf.")
     asterisk_password: SecretStr | None = Field(default=None, description="Password of that user.")
+    asterisk_application: str = Field(
+        default="callgate",
+        pattern=r"^[A-Za-z0-9_-]{1,32}$",
+        description="Name at Asterisk; homes that share one need names of their own.",
+    )
     asterisk_endpoint: str = Field(default="PJSIP/{to}", description="Dial string; {to} is the number.")
     asterisk_audiosocket: str | None = Field(
         default=None, description="host:port for AudioSocket, for an Asterisk without chan_websocket."

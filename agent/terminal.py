@@ -1,4 +1,4 @@
-"""The demo in the terminal: the live call line by line, then the outcome."""
+"""A call in the terminal: the live call line by line, then the outcome."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ WORDS: dict[str, dict[str, str]] = {
 
 
 class LiveView:
-    """Prints news as it comes."""
+    """Prints news as it comes, under a ``title`` that says what was asked for."""
 
-    def __init__(self, console: Console, lang: Lang, scenario: str) -> None:
+    def __init__(self, console: Console, lang: Lang, *title: str) -> None:
         self._console = console
         self._words = WORDS[lang]
-        console.rule(f"[bold]callgate demo[/] · {lang} · {scenario}")
+        console.rule(f"[bold]callgate {title[0]}[/] · {' · '.join((lang, *title[1:]))}")
 
     def __call__(self, news: News) -> None:
         if news.turn is not None:

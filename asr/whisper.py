@@ -11,7 +11,6 @@ only windows of equal context are stacked: what stands beside a window in a batc
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr import ngram
+from asr.checkpoint import check_folder, hub_trouble, notes
 from asr.guards import Guards, doubt
 from asr.homophones import Homophones
 from asr.second_hearing import Heard, SecondHearing
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 EMBEDDED = Path(__file__).parent / "models" / "whisper-telephone-zh-en"
 """The model that ships with the program."""
-_FILES = ("config.json", "model.bin", "tokenizer.json", "preprocessor_config.json")
-_START = "<|startoftranscript|>"
 _RATE = 16000
 _FADE = _RATE // 200  # 5 ms: an abrupt first sample is a click over the whole band
 _SHORTEST = _RATE // 20
@@ -155,7 +153,7 @@ class FasterWhisper:
         is_folder = isinstance(source, Path) or Path(source).is_dir() or source.startswith((".", "/", "~"))
         if is_folder:
             source = Path(source).expanduser()
-            _check_folder(source)
+            check_folder(source, noted=source == EMBEDDED)
         from faster_whisper import WhisperModel
 
         try:
@@ -169,8 +167,8 @@ class FasterWhisper:
                 raise ModelError(
                     f"{source}: not a usable CTranslate2 Whisper ({reason}); fetch or convert it again"
                 ) from e
-            raise ModelError(f"no Whisper {source!r}: {_hub_trouble(str(source), e, reason)}") from e
-        extra = _extra(Path(source)) if is_folder else {}
+            raise ModelError(f"no Whisper {source!r}: {hub_trouble(str(source), e, reason)}") from e
+        extra = notes(Path(source)) if is_folder else {}
         return cls(
             loaded,
             beam_size=beam_size,
@@ -400,38 +398,3 @@ def _words(aligned: Sequence[dict[str, Any]], offset: float) -> tuple[TimedWord,
         for w in aligned
         if w["word"].strip()
     )
-
-
-def _hub_trouble(name: str, error: Exception, reason: str) -> str:
-    """Why the hub did not give ``name``, and what helps."""
-    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-    if isinstance(error, GatedRepoError):
-        return "the model hub gives it only to those who accepted its terms: do so, and set HF_TOKEN"
-    if isinstance(error, RepositoryNotFoundError):
-        return "the model hub has no such model; check the name, or set HF_TOKEN if it is private"
-    if isinstance(error, LocalEntryNotFoundError | ConnectionError | TimeoutError) or "connect" in reason.lower():
-        fetch = f"""python -c "import faster_whisper; faster_whisper.download_model('{name}', 'FOLDER')\""""
-        return f"the model hub cannot be reached; where it can, run {fetch}, and give that FOLDER here"
-    return f"could not be loaded ({reason}); check the name and the network, or give a folder"
-
-
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        raise ModelError(f"{folder}: no such model folder; give a folder, a name such as 'small', or nothing")
-    needed = _FILES if folder == EMBEDDED else _FILES[:3]
-    for name in needed:
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder}: {name} is missing; fetch or convert the model again")
-    vocabularies = [p for p in (folder / "vocabulary.json", folder / "vocabulary.txt") if p.is_file()]
-    if not vocabularies:
-        raise ModelError(f"{folder}: vocabulary.json is missing; fetch or convert the model again")
-    for path in (vocabularies[0], folder / "tokenizer.json"):  # CTranslate2 itself would not notice until it decodes
-        if _START not in path.read_text(encoding="utf-8", errors="replace"):
-            raise ModelError(f"{path}: not a usable Whisper vocabulary, {_START} is not in it; fetch the model again")
-
-
-def _extra(folder: Path) -> dict[str, Any]:
-    """What our converter notes about a model beside what faster-whisper reads."""
-    path = folder / "preprocessor_config.json"
-    return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}

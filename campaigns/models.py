@@ -281,6 +281,7 @@ class Record(Base):
     """The frequency ledger: everything that counts as a contact, of every campaign, import and channel.
 
     Rows of an attempt are written in the transaction that dials it and voided if it proves never to have rung.
+    ``running``: a call placed by hand that nobody has settled yet; one of a campaign has its attempt to say so.
     """
 
     __tablename__ = "campaign_records"
@@ -301,6 +302,7 @@ class Record(Base):
     answered: Mapped[bool] = mapped_column(default=False)
     effective: Mapped[bool] = mapped_column(default=True)
     void: Mapped[bool] = mapped_column(default=False)
+    running: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
 
 
 class Message(Base):

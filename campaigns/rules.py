@@ -25,6 +25,8 @@ from compliance_checks.policy import Policies, PolicyError
 
 HISTORY: Final = timedelta(days=100)
 """How far back the frequency ledger is read: more than the longest span that a pack counts over."""
+LONGEST_CALL: Final = timedelta(hours=2)
+"""After which a call by hand that nobody settled runs no more: its process was killed."""
 ALWAYS: Final = ("third_party", "third_party_refused")
 _CEASED: Final = frozenset({"stop_contact", "cease"})
 
@@ -201,7 +203,7 @@ def cases_of(
     every = sorted({number for each in numbers.values() for number, _ in each})
     zones = _zones(session, people)
     by_person, by_number = records_of(session, people, every, now)
-    busy_people, busy_numbers = _busy(session, people, every, attempt)
+    busy_people, busy_numbers = busy_now(session, people, every, now, attempt=attempt)
     cases = []
     for contact, debt, person in rows:
         mine = numbers.get(person.id, [])
@@ -268,11 +270,17 @@ def records_of(
     return by_person, by_number
 
 
-def _busy(
-    session: Session, people: Sequence[int], numbers: Sequence[str], attempt: Attempt | None
+def busy_now(
+    session: Session, people: Sequence[int], numbers: Sequence[str], now: datetime, *, attempt: Attempt | None = None
 ) -> tuple[set[int], set[str]]:
+    """Who of them, and which numbers, are in a call of a campaign or in one placed by hand; ``attempt`` apart."""
     wanted = sa.select(Attempt.id, Attempt.person_id, Attempt.number).where(
         Attempt.state.in_(LIVE), sa.or_(Attempt.person_id.in_(people), Attempt.number.in_(numbers))
     )
+    by_hand = sa.select(Record.source, Record.person_id, Record.number).where(
+        Record.running, Record.at > now - LONGEST_CALL,
+        sa.or_(Record.person_id.in_(people), Record.number.in_(numbers)),
+    )  # fmt: skip
     rows = [row for row in session.execute(wanted) if attempt is None or row.id != attempt.id]
-    return {row.person_id for row in rows}, {row.number for row in rows}
+    calls = [(row.person_id, row.number) for row in (*rows, *session.execute(by_hand))]
+    return {person for person, _ in calls}, {number for _, number in calls if number is not None}

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from archive.database import Database
 from campaigns.ledger import utc_now
-from campaigns.models import LIVE, Attempt, Debt, Number, Person, PersonNumber, Record
+from campaigns.models import Attempt, Debt, Number, Person, PersonNumber, Record
 from campaigns.outcomes import effect
-from campaigns.rules import number_key, records_of, stop_reasons
+from campaigns.rules import busy_now, number_key, records_of, stop_reasons
 from campaigns.settling import CallResult, enter_records, restrict_person, stop_number, stop_person
 from compliance_checks.contact import CONSENTS, ContactPerson, may_dial, next_allowed
 from compliance_checks.policy import Policies
@@ -46,7 +46,7 @@ class SingleDials:
                 session.add(Number(number=number))
                 session.flush()  # whoever adds it at the same moment fails here, and is not dialled
             people = _people(session, number)
-            if _busy(session, number, people):
+            if any(busy_now(session, [each.id for each in people], [number], now)):
                 return "person_in_a_call"
             person = self._person(session, number, people, time_zone)
             by_person, by_number = records_of(session, [each.id for each in people], [number], now)
@@ -64,7 +64,7 @@ class SingleDials:
             session.add(
                 Record(
                     source=attempt_id, person_id=people[0].id if people else NOBODY, debt_id=None, number=number,
-                    at=now, kind="attempt", channel="voice",
+                    at=now, kind="attempt", channel="voice", running=True,
                 )
             )  # fmt: skip
         return None
@@ -76,8 +76,9 @@ class SingleDials:
         with self.database.write() as session:
             mine = sa.select(Record).where(Record.source == attempt_id, Record.kind == "attempt")
             record = session.scalar(mine.with_for_update())
-            if record is None or record.number is None or record.void or record.answered:
+            if record is None or record.number is None or not record.running:
                 return
+            record.running = False
             # Not stored: what is entered for an attempt of a campaign is entered for this one.
             attempt = Attempt(
                 id=attempt_id, person_id=record.person_id, debt_id=None, number=record.number,
@@ -126,8 +127,3 @@ def _people(session: Session, number: str) -> list[Person]:
         .with_for_update(of=Person)
     )
     return list(session.scalars(wanted))
-
-
-def _busy(session: Session, number: str, people: list[Person]) -> bool:
-    who = sa.or_(Attempt.number == number, Attempt.person_id.in_([each.id for each in people]))
-    return session.scalar(sa.select(Attempt.id).where(Attempt.state.in_(LIVE), who).limit(1)) is not None

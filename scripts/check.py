@@ -118,10 +118,7 @@ def _references(content: Content) -> Iterator[str]:
 
 
 def _unused(content: Content) -> Iterator[str]:
-    uses = [use for state in content.states.values() for use in (*state.prompt, *(state.reprompt or ()))]
-    for table in (content.floors, content.common, *(state.hears for state in content.states.values())):
-        uses += [use for transitions in table.values() for transition in transitions for use in transition.say]
-    for line_id in sorted(set(content.lines) - {use.line for use in uses}):
+    for line_id in sorted(set(content.lines) - {line for line, _when in content.uses()}):
         yield f"line {line_id!r} is never said"
 
 

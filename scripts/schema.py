@@ -7,6 +7,7 @@ an intent of ``sentiment.labels`` or one of ``EVENTS`` (a verified number, a dat
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -321,6 +322,14 @@ class Content(_Model):
         if state is not None and signal in self.states[state].hears:
             return self.states[state].hears[signal]
         return self.floors.get(signal) or self.common.get(signal) or ()
+
+    def uses(self) -> Iterator[tuple[str, Conditions]]:
+        """Every place that says a line: the line, and all that must hold there, of the transition and of the line."""
+        for state in self.states.values():
+            yield from ((use.line, use.when) for use in (*state.prompt, *(state.reprompt or ())))
+        for table in (self.floors, self.common, *(state.hears for state in self.states.values())):
+            for transition in (move for moves in table.values() for move in moves):
+                yield from ((use.line, (*transition.when, *use.when)) for use in transition.say)
 
 
 @dataclass(frozen=True, slots=True)

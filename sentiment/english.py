@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sentence_encoder.network import Encoder, shapes
+from sentence_encoder.classifier import Classifier, all_shapes
 from sentence_encoder.pieces import Pieces
 from sentence_encoder.store import packed, unpacked
 from sentiment.encoder import Logits
@@ -27,9 +27,7 @@ from sentiment.text import fold, plain
 from sentiment.tokens import ASKED
 
 Array = NDArray[np.float32]
-HIDDEN = 512
 OUTPUTS = 2 * len(INTENTS) + len(EMOTIONS)
-POOLED = 1024
 _LABELS = [*INTENTS, *EMOTIONS]
 
 
@@ -43,29 +41,12 @@ def asked_row(expects: str | None) -> list[float]:
     return [float(name == (expects or "")) for name in ASKED]
 
 
-def head_shapes() -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the weights that stand on top of the borrowed ones."""
-    return {
-        "hidden.weight": (POOLED + len(ASKED), HIDDEN),
-        "hidden.bias": (HIDDEN,),
-        "head.weight": (HIDDEN, OUTPUTS),
-        "head.bias": (OUTPUTS,),
-    }
-
-
 class English:
     """Reading is a pure function of text and what had been asked; safe to share between threads."""
 
     def __init__(self, pieces: Pieces, weights: Mapping[str, Array]) -> None:
         """Raises ``ValueError`` if the weights do not fit together, ``KeyError`` if one is missing."""
-        for name, shape in head_shapes().items():
-            if weights[name].shape != shape or not np.isfinite(weights[name]).all():
-                raise ValueError(f"{name} has the shape {weights[name].shape}, not {shape}, or is not finite")
-        if len(pieces) != len(weights["pieces"]):
-            raise ValueError(f"{len(pieces)} pieces, weights for {len(weights['pieces'])}")
-        self.pieces = pieces
-        self._encoder = Encoder(weights)
-        self._w = {name: weights[name] for name in head_shapes()}
+        self._classifier = Classifier(pieces, weights, len(ASKED), OUTPUTS)
 
     @classmethod
     def load(cls, path: Path) -> English:
@@ -78,27 +59,22 @@ class English:
             if [str(label) for label in arrays["labels"]] != _LABELS:
                 raise ModelError(f"the understanding model {path} was made for another label set")
             pieces = Pieces([str(p) for p in arrays["table"]], [float(s) for s in arrays["score"]])
-            names = [*shapes(len(pieces)), *head_shapes()]
+            names = all_shapes(len(pieces), len(ASKED), OUTPUTS)
             return cls(pieces, {name: unpacked(arrays, name) for name in names})
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as e:
             raise ModelError(f"the understanding model {path} is damaged: {' '.join(str(e).split())}") from e
 
     def logits(self, texts: Sequence[str], expects: Sequence[str | None]) -> list[Logits]:
         """Raw scores of several utterances; a text's do not depend on its neighbours."""
-        pooled = self._encoder.pooled([self.pieces.encode(readable(text)) for text in texts])
-        entered = np.concatenate((pooled, np.array([asked_row(e) for e in expects], dtype=np.float32)), axis=1)
-        hidden = np.maximum(entered @ self._w["hidden.weight"] + self._w["hidden.bias"], 0)
         n = len(INTENTS)
-        return [
-            Logits(row[:n], row[n : 2 * n], row[2 * n :])
-            for row in hidden @ self._w["head.weight"] + self._w["head.bias"]
-        ]
+        rows = self._classifier.logits([readable(text) for text in texts], [asked_row(e) for e in expects])
+        return [Logits(row[:n], row[n : 2 * n], row[2 * n :]) for row in rows]
 
 
 def save_english(path: Path, pieces: Pieces, weights: Mapping[str, Array]) -> None:
     """Write a model file; reading it gives the weights as int8 left them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = {name: weights[name] for name in [*shapes(len(pieces)), *head_shapes()]}
+    kept = {name: weights[name] for name in all_shapes(len(pieces), len(ASKED), OUTPUTS)}
     np.savez_compressed(
         path,
         table=np.array(pieces.table),

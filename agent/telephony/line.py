@@ -5,9 +5,10 @@ A carrier's adapter turns its own messages into these events and commands. Audio
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from audio.g711 import Pcm16
 
@@ -36,6 +37,17 @@ class LineClosed:
 
 
 LineEvent = AudioReceived | DigitPressed | MarkPlayed | LineClosed
+
+
+def forget_sound(events: asyncio.Queue[Any]) -> None:
+    """Take the sound out of what has not been read, as when somebody answers a line that was open before.
+
+    A key of a quick finger, that somebody is gone, and an error stay.
+    """
+    for _ in range(events.qsize()):
+        event = events.get_nowait()
+        if not isinstance(event, AudioReceived):
+            events.put_nowait(event)
 
 
 class Line(Protocol):

@@ -76,6 +76,10 @@ class FileMapping(BaseModel):
                     f"{name}: column {column[:60]!r} looks like the field {meant}: map it, or name it under ignore"
                 )
             elif not self.ignore_other_columns:
+                if column in self.constants:
+                    raise ImportRefused(
+                        f"{name}: column {column!r}: the whole file is given one already; name the column under ignore"
+                    )
                 raise ImportRefused(
                     f"{name}: column {column[:60]!r} is no field: map it, or set ignore_other_columns in the mapping"
                 )

@@ -159,11 +159,15 @@ def _raw_rows(
             while span < len(beside.merged) and beside.merged[span][0] <= line:
                 merged_to = max(merged_to, beside.merged[span][1])
                 span += 1
-            unsaved = [i for i, (a, b) in enumerate(zip(cells, raw, strict=False)) if a is None and b is not None]
-            if not unsaved and all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells):
+            beyond = cells[len(columns) :]
+            given = beyond.count(None) < len(beyond)  # a row is as wide as the widest allowed: counting in C matters
+            pairs = zip(cells, raw, strict=False)
+            unsaved = [i for i, (value, formula) in enumerate(pairs) if value is None and formula is not None]
+            seen = cells if given else cells[: len(columns)]
+            if not unsaved and all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in seen):
                 continue
             problem = None
-            if any(cell is not None for cell in cells[len(columns) :]):
+            if given:
                 problem = "has cells beyond the last heading"
             elif line <= merged_to:
                 problem = "has merged cells: only the first of them holds the value; unmerge them"

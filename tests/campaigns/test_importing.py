@@ -143,6 +143,13 @@ def test_files_that_are_refused_whole(tmp_path: Path, empty: Database, data: byt
     assert count(empty, Import) == 0
 
 
+def test_a_column_that_the_command_line_gives_too_is_named(tmp_path: Path, empty: Database) -> None:
+    path = write(tmp_path / "p.csv", [GOOD])
+    with pytest.raises(ImportRefused, match="'lender': the whole file is given one already"):
+        import_portfolio(empty, path, MORNING, mapping=FileMapping(constants={"lender": "Harbor Lending"}))
+    assert count(empty, Import) == 0
+
+
 def test_a_lost_quote_costs_its_own_line_only(tmp_path: Path, sqlite: Database) -> None:
     lines = write(tmp_path / "p.csv", many(5)).read_text().splitlines()
     lines[2] = lines[2].replace("张明", '"张明')

@@ -60,6 +60,28 @@ def test_a_live_call_of_a_campaign_keeps_the_number(sqlite: Database) -> None:
     assert dial(sqlite, clock) == "person_in_a_call"
 
 
+def test_nobody_is_called_twice_at_a_time(sqlite: Database) -> None:
+    """A call by hand keeps its number, and its people's other numbers, from hands and campaigns until it is settled."""
+    clock = Clock(NOON)
+    borrower(sqlite, NUMBER, lang="en", zone="America/New_York", region="US-NY")
+    number = campaign(sqlite, clock, policies={"en": "us"})
+    assert dial(sqlite, clock) is None
+    clock.forward(minutes=1)
+    assert dial(sqlite, clock, "b") == "person_in_a_call"
+    assert ledger(sqlite, clock).reserve(number, 1, "fake") == []
+    SingleDials(sqlite, clock=clock).settle("a", CallResult("no_answer"))
+    assert dial(sqlite, clock, "b") is None
+    clock.forward(hours=3)  # its process was killed: nobody settles it
+    assert dial(sqlite, clock, "c") is None
+
+
+def test_a_number_that_nobody_imported_is_not_everybodys(sqlite: Database) -> None:
+    clock = Clock(NOON)
+    assert dial(sqlite, clock) is None
+    assert dial(sqlite, clock, "b", "+12125550999") is None
+    assert dial(sqlite, clock, "c") == "person_in_a_call"
+
+
 @pytest.mark.parametrize("result", [CallResult("stop_contact"), CallResult("hung_up", restrictions=("stop_contact",))])
 def test_who_says_stop_is_stopped_everywhere(sqlite: Database, result: CallResult) -> None:
     clock = Clock(NOON)

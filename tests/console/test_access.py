@@ -17,6 +17,7 @@ from console.context import Context
 from console.guard import GuardedRoute
 from console.pages.session import local
 from console.people import People
+from console.people.secrets import verify_password
 from console.people.store import SESSION_IDLE, SESSION_LIFE, PeopleError
 from console.permissions import GRANTS, ROLES, allowed
 from console.security import client_address
@@ -92,6 +93,25 @@ def test_a_wrong_password_and_a_wrong_name_look_the_same(app: FastAPI, sign_in: 
     assert answers[0].text.replace(answers[0].headers["content-security-policy"], "") == answers[1].text.replace(
         answers[1].headers["content-security-policy"], ""
     )
+
+
+def test_a_password_is_checked_before_anything_is_locked(
+    app: FastAPI, sign_in: SignIn, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checking takes a tenth of a second, and anybody may ask for it: others write meanwhile, and are believed."""
+    sign_in("reviewer")
+    people_written = []
+
+    def slowly(stored: str | None, password: str) -> bool:
+        with context.database.write() as session:  # on SQLite there is one writer: this would wait for ever
+            People(session).disable("reviewer", by="test")
+        people_written.append(True)
+        return verify_password(stored, password)
+
+    monkeypatch.setattr("console.pages.session.verify_password", slowly)
+    client = TestClient(app, headers={"origin": ORIGIN}, follow_redirects=False)
+    assert client.post("/sign-in", data={"name": "reviewer", "password": PASSWORD}).status_code == 401
+    assert people_written, "disabled while the password was being checked: the door stays closed"
 
 
 def test_guessing_is_slowed_down(app: FastAPI, sign_in: SignIn) -> None:

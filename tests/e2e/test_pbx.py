@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -24,14 +25,35 @@ from agent.telephony.asterisk import Ari, AsteriskCarrier
 from agent.telephony.carrier import DialRequest
 from agent.telephony.simulator import load_scenario, run_call
 from archive.transcript import read_call
+from audio import g711
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "agent" / "telephony"))
 from fake_asterisk import PASSWORD, USER, Channel, FakeAsterisk
+from pbx import PASSWORD as PBX_PASSWORD
+from pbx import TRUNK, RealAsterisk, Telephone, available
+from pbx import USER as PBX_USER
 
 FRAME = 160
 
 
-async def hold_phone(channel: Channel, send: Callable[[bytes], Awaitable[None]], scenario: str, lang: Lang) -> None:
+class Ear:
+    """What a telephone behind a real Asterisk hears, in mu-law as on the wire."""
+
+    def __init__(self, telephone: Telephone) -> None:
+        self._telephone = telephone
+        self._law = bytearray()
+
+    @property
+    def heard(self) -> bytearray:
+        new = bytes(self._telephone.heard[2 * len(self._law) :])
+        self._law += g711.encode(np.frombuffer(new[: len(new) // 2 * 2], "<i2"))
+        return self._law
+
+
+async def hold_phone(
+    channel: Channel | Ear, send: Callable[[bytes], Awaitable[None]], scenario: str, lang: Lang
+) -> None:
     """Let a simulated borrower speak into, and listen to, the phone of ``channel`` until they hang up."""
 
     async def wire(socket: ServerConnection) -> None:
@@ -88,3 +110,49 @@ def test_a_conversation_over_asterisk(desk: CallDesk, run: Callable[..., Any], s
     assert outcome.error is None
     assert outcome.disposition == load_scenario(scenario, lang).expected_disposition
     assert [turn["who"] for turn in document["turns"]].count("borrower") >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.skipif(available() is not None, reason=str(available()))
+@pytest.mark.parametrize(("scenario", "lang"), [("promise", "zh"), ("wants_human", "en")])
+def test_a_conversation_over_a_real_asterisk(
+    desk: CallDesk, run: Callable[..., Any], scenario: str, lang: Lang, tmp_path: Path
+) -> None:
+    """SIP and RTP between the borrower and us; the person who is handed over is heard at the queue's telephone."""
+
+    async def person(pbx: RealAsterisk) -> None:
+        telephone = await pbx.telephone()
+
+        async def send(sound: bytes) -> None:
+            telephone.say(g711.decode(sound).tobytes())
+
+        await hold_phone(Ear(telephone), send, scenario, lang)
+        telephone.hang_up()
+
+    async def scene() -> tuple[CallOutcome, dict[str, Any], int]:
+        async with RealAsterisk(tmp_path).running() as pbx:
+            carrier = AsteriskCarrier(Ari(pbx.url, PBX_USER, PBX_PASSWORD), TRUNK)
+            await carrier.start()
+            borrower = asyncio.create_task(person(pbx))
+            case = demo_case(lang)
+            call = await desk.prepare(case, lang, at=daytime(case), label=f"asterisk {scenario}")
+            request = DialRequest(str(uuid.uuid4()), "100")
+            outcome = await place_on_pbx(desk, call, carrier, request, transfer_to="600")
+            heard = 0
+            if scenario == "wants_human":
+                queue = await pbx.telephone("600")
+                heard = int(np.abs(np.frombuffer(bytes(queue.heard[: len(queue.heard) // 2 * 2]), "<i2")).max())
+                queue.hang_up()
+            await borrower
+            async with asyncio.timeout(10):
+                while await pbx.channels():
+                    await asyncio.sleep(0.1)
+            await carrier.close()
+        return outcome, await asyncio.to_thread(read_call, desk.database, desk.layout.home, call.call_id), heard
+
+    outcome, document, whispered = run(scene())
+    assert outcome.error is None
+    assert outcome.disposition == load_scenario(scenario, lang).expected_disposition
+    assert [turn["who"] for turn in document["turns"]].count("borrower") >= 2
+    assert (whispered > 1000) == (scenario == "wants_human"), "the summary is heard at the queue"

@@ -1,6 +1,6 @@
 """Whole calls, from audio alone: the simulated borrower is another process behind a real WebSocket.
 
-A representative half runs by default, the rest with ``-m slow``. The calls a run needs are made once, a few at a
+A representative part runs by default, the rest with ``-m slow``. The calls a run needs are made once, a few at a
 time, and then looked at from all sides.
 """
 
@@ -29,10 +29,8 @@ FIRST_TIME = 0.8
 """Share of calls that must end right at the first attempt. A recogniser mishears some voice some day; a call that
 went wrong is made again, by other voices, before its scenario counts as broken."""
 DEFAULT = {
-    *(("zh", name) for name in ("promise", "family_member", "robot_question", "angry_stop", "voicemail", "crisis")),
-    *(("zh", name) for name in ("barge_in", "hang_up")),
-    *(("en", name) for name in ("promise", "hardship", "already_paid", "wrong_number", "wants_human", "silence")),
-    *(("en", name) for name in ("dispute",)),
+    *(("zh", name) for name in ("promise", "family_member", "angry_stop", "crisis", "barge_in", "hang_up")),
+    *(("en", name) for name in ("promise", "hardship", "wrong_number", "wants_human", "silence", "dispute")),
 }
 BEFORE_VERIFICATION = {"voicemail", "silence", "wrong_number", "family_member"}
 """Scenarios in which nobody is ever verified: no word of a debt may fall."""

@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sentence_encoder.classifier import head_shapes
 from sentence_encoder.network import shapes
 from sentence_encoder.pieces import Pieces
 from sentiment.corpus.build import Utterance, corpus
-from sentiment.english import English, head_shapes, readable, save_english
+from sentiment.english import OUTPUTS, English, readable, save_english
 from sentiment.errors import ModelError
 from sentiment.labels import INTENTS
 from sentiment.model import DEFAULT_MODEL, Calibration, IntentModel, log_softmax
+from sentiment.tokens import ASKED
 from sentiment.training import __main__ as trainer
 from sentiment.training.english import tune
 from sentiment.training.evaluate import macro_f1, part
@@ -140,7 +142,7 @@ def test_tuning_teaches_and_repeats_itself(tmp_path: Path) -> None:
 
 def test_weights_of_another_shape_are_refused() -> None:
     pieces, weights = small(2)
-    head = {name: np.zeros(shape, dtype=np.float32) for name, shape in head_shapes().items()}
+    head = {name: np.zeros(shape, dtype=np.float32) for name, shape in head_shapes(len(ASKED), OUTPUTS).items()}
     with pytest.raises(ValueError, match=r"head\.bias"):
         English(pieces, weights | head | {"head.bias": np.zeros(3, dtype=np.float32)})
     with pytest.raises(ValueError, match="33 pieces, weights for 34"):

@@ -65,6 +65,7 @@ class Ari:
         self._listeners: list[Callable[[dict[str, Any]], None]] = []
         self._connected = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._replaced = False
 
     def listen(self, listener: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
         """Have every event passed to ``listener``; returns what takes it away again."""
@@ -100,6 +101,8 @@ class Ari:
 
     async def wait_connected(self, within: float = 10.0) -> None:
         """Raises ``AriError`` if the event stream does not come back in time: without it a dial would go unseen."""
+        if self._replaced:
+            raise AriError(0, f"another process has taken over the application {self.application} at Asterisk")
         try:
             async with asyncio.timeout(within):
                 await self._connected.wait()
@@ -125,6 +128,17 @@ class Ari:
             return answer.json()
         except ValueError as e:
             raise AriError(answer.status_code, "Asterisk's answer is not JSON") from e
+
+    async def channels_of(self, application: str) -> frozenset[str]:
+        """The channels that an application owns, whether or not anybody listens to it. Raises ``AriError``."""
+        try:
+            known = await self.request("GET", f"applications/{application}")
+        except AriError as e:
+            if e.status == 404:
+                return frozenset()
+            raise
+        names = known.get("channel_ids") if isinstance(known, dict) else None
+        return frozenset(name for name in names or () if isinstance(name, str))
 
     async def open_media(self, connection_id: str) -> ClientConnection:
         """The media socket of an external-media channel. Raises ``AriError``."""
@@ -162,6 +176,9 @@ class Ari:
                     self._connected.set()
                     async for message in socket:
                         self._dispatch(message)
+                        if self._replaced:
+                            self._connected.clear()
+                            return
             except (OSError, WebSocketException, TimeoutError, AriError) as e:
                 status = getattr(getattr(e, "response", None), "status_code", None)
                 if status in (401, 403):
@@ -178,6 +195,14 @@ class Ari:
             log.warning("Asterisk sent an event that is not JSON")
             return
         if isinstance(event, dict):
+            if event.get("type") == "ApplicationReplaced":
+                # Connecting again would take it from the other, and so on: it is a matter of the configuration.
+                self._replaced = True
+                log.error(
+                    "another process has taken over the application %s at Asterisk: no call is placed any more; "
+                    "give each home its own CALLGATE_ASTERISK_APPLICATION",
+                    self.application,
+                )
             for listener in tuple(self._listeners):
                 try:
                     listener(event)

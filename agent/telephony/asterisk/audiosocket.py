@@ -19,7 +19,7 @@ import numpy as np
 
 from agent.errors import ConfigurationError, LineError
 from agent.telephony.asterisk.keys import Keys
-from agent.telephony.line import AudioReceived, LineClosed, LineEvent, MarkPlayed
+from agent.telephony.line import AudioReceived, LineClosed, LineEvent, MarkPlayed, forget_sound
 from audio.g711 import Pcm16
 
 HANG_UP, ID, DTMF, AUDIO, ERROR = 0x00, 0x01, 0x03, 0x10, 0xFF
@@ -50,11 +50,8 @@ class AudioSocketLine:
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._play())]
 
     def answered(self) -> None:
-        """The person is there: forget the sound before. A key of a quick finger, and that somebody is gone, stay."""
-        for _ in range(self._events.qsize()):
-            event = self._events.get_nowait()
-            if not isinstance(event, AudioReceived):
-                self._events.put_nowait(event)
+        """The person is there: forget the sound before."""
+        forget_sound(self._events)
 
     def far_end_gone(self, reason: str = "hung up") -> None:
         self._put(LineClosed(reason))

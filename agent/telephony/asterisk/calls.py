@@ -33,13 +33,14 @@ _VAGUE: Final = frozenset({0, 16, 31})
 class PbxCall:
     """What is known of one attempt. ``ended`` holds the phone channel's Q.850 cause once it is gone, or ``LOST``.
 
-    ``created``: Asterisk has the channel; ``rang``: it rang, or sent early media (183), in which many networks play
-    their ringing.
+    ``created``: Asterisk has the channel; ``entered``: it is in our application, which may now ask things of it;
+    ``rang``: it rang, or sent early media (183), in which many networks play their ringing.
     """
 
     attempt_id: str
     progress: Progress | None
     media_in: asyncio.Event = field(default_factory=asyncio.Event)
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
     up: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     created: bool = False
@@ -51,6 +52,8 @@ class PbxCall:
     def on_phone_event(self, event: Mapping[str, Any], channel: Mapping[str, Any]) -> None:
         """An event of the phone's channel. ``channel`` is the event's ``channel``, or the ``peer`` of a ``Dial``."""
         kind, status = event.get("type"), event.get("dialstatus")
+        if kind == "StasisStart":
+            self.entered.set()
         if kind == "Dial":
             if status in ("RINGING", "PROGRESS", "PROCEEDING"):
                 self._ringing(status != "PROCEEDING")
@@ -87,6 +90,7 @@ class PbxCall:
 
     def seen(self, state: str | None) -> None:
         """What the PBX's list says of the channel after events were missed; ``None``: it is not there any more."""
+        self.entered.set()
         if state is None:
             self.end(LOST)
         elif state == "Up":

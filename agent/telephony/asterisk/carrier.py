@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from agent.errors import LineError
@@ -42,6 +42,7 @@ class AsteriskCarrier:
     """One Asterisk. ``endpoint`` is a dial string with ``{to}``, such as ``PJSIP/{to}@trunk``. Call ``start`` first.
 
     Media goes over chan_websocket; for an Asterisk without it, over AudioSocket to ``audio_socket``, which must listen.
+    ``abandoned`` are the names of applications whose processes are dead: their calls are ended at the start.
     """
 
     name = "asterisk"
@@ -53,6 +54,7 @@ class AsteriskCarrier:
         caller_id: str | None = None,
         *,
         audio_socket: AudioSocketServer | None = None,
+        abandoned: Sequence[str] = (),
     ) -> None:
         if "{to}" not in endpoint:
             raise ValueError("the Asterisk endpoint must contain {to}")
@@ -60,6 +62,7 @@ class AsteriskCarrier:
         self._endpoint = endpoint
         self._caller_id = caller_id
         self._server = audio_socket
+        self._abandoned = tuple(abandoned)
         self._calls: dict[str, PbxCall] = {}
         self._handed_over: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -283,14 +286,17 @@ class AsteriskCarrier:
         self._in_background(self._end_hand_over(attempt))
 
     async def _resynchronise(self) -> None:
-        """After every (re)connect: end channels of ours that nobody is behind, notice those that ended meanwhile.
+        """After every (re)connect: end our application's channels that nobody is behind, notice which ended meanwhile.
 
         Asterisk keeps a call up when its ARI client dies. A conversation cannot be taken up again in the middle,
         so a person left on such a line hears the call end, and nobody is left in silence.
         """
         answer = await self._ari.request("GET", "channels")
         channels = answer if isinstance(answer, list) else []
-        alive = {c["id"]: str(c.get("state")) for c in channels if isinstance(c, dict) and isinstance(c.get("id"), str)}
+        found = {c["id"]: str(c.get("state")) for c in channels if isinstance(c, dict) and isinstance(c.get("id"), str)}
+        abandoned, self._abandoned = self._abandoned, ()
+        owned = [await self._ari.channels_of(name) for name in (self._ari.application, *abandoned)]
+        alive = frozenset(found).intersection(frozenset().union(*owned))
         orphans = set()
         for name in alive:
             attempt = name.removeprefix(DESK)
@@ -306,8 +312,8 @@ class AsteriskCarrier:
             log.warning("ending a call that a former connection left behind")
             await self._end_hand_over(attempt)
         for attempt in tuple(self._handed_over):
-            if not {f"{PHONE}{attempt}", f"{DESK}{attempt}"} <= set(alive):
+            if not {f"{PHONE}{attempt}", f"{DESK}{attempt}"} <= alive:
                 self._let_go(attempt)  # one of the two hung up unseen: the other waits in silence
         for attempt, call in tuple(self._calls.items()):
             if call.created:
-                call.seen(alive.get(attempt if attempt.startswith(DESK) else f"{PHONE}{attempt}"))
+                call.seen(found.get(attempt if attempt.startswith(DESK) else f"{PHONE}{attempt}"))

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 
 from agent.errors import LineError
 from agent.telephony.asterisk.keys import Keys
-from agent.telephony.line import AudioReceived, LineClosed, LineEvent, MarkPlayed
+from agent.telephony.line import AudioReceived, LineClosed, LineEvent, MarkPlayed, forget_sound
 from audio import g711
 from audio.g711 import Pcm16
 from audio.telephone import RATE
@@ -75,14 +75,8 @@ class AsteriskLine:
             raise LineError(f"Asterisk sent no MEDIA_START within {START_LIMIT:.0f} s") from None
 
     def answered(self) -> None:
-        """The person is there: let something flow from now on, and forget the sound before.
-
-        A key of a quick finger, and that somebody is gone, stay.
-        """
-        for _ in range(self._events.qsize()):
-            event = self._events.get_nowait()
-            if not isinstance(event, AudioReceived):
-                self._events.put_nowait(event)
+        """The person is there: forget the sound before, and let something flow from now on."""
+        forget_sound(self._events)
         if self._filler is None:
             self._filler = asyncio.create_task(self._fill())
 

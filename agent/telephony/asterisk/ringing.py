@@ -23,6 +23,9 @@ async def ring(ari: Ari, call: PbxCall, channel: str, endpoint: str, ring_timeou
         formats="ulaw,alaw",
     )
     call.created = True
+    # Asterisk answers before the channel has entered our application, and refuses (409) what is asked of it until then.
+    # If the event never comes, what is asked next will tell.
+    await _either(call.entered, call, SETTLE)
     # What an outgoing PJSIP channel writes into From is its connected line; its caller ID is what we would see.
     for variable in ("CALLERID(num)", "CONNECTEDLINE(num,i)") if caller else ():
         await ari.request("POST", f"channels/{channel}/variable", variable=variable, value=caller or "")
@@ -33,12 +36,7 @@ async def ring(ari: Ari, call: PbxCall, channel: str, endpoint: str, ring_timeou
             raise DialUnknown(f"Asterisk did not say whether it dialled: {e}") from e
         raise
     call.tell(DialStatus("dialing"))
-    up = asyncio.create_task(call.up.wait())
-    either: set[asyncio.Future[Any]] = {up, call.ended}
-    try:
-        await asyncio.wait(either, timeout=ring_timeout + SETTLE, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        up.cancel()
+    await _either(call.up, call, ring_timeout + SETTLE)
     if call.up.is_set():
         return
     if not call.ended.done():
@@ -51,6 +49,16 @@ async def ring(ari: Ari, call: PbxCall, channel: str, endpoint: str, ring_timeou
             raise DialUnknown("the call ended while nobody heard what Asterisk told of it")
         raise DialFailed(failure_of(cause, rang=call.rang), f"cause {cause}")
     raise DialFailed("no_answer" if call.rang else "unreachable", "Asterisk reported no end")
+
+
+async def _either(event: asyncio.Event, call: PbxCall, seconds: float) -> None:
+    """Wait for ``event``, the end of the call, or the end of the time."""
+    waiting = asyncio.create_task(event.wait())
+    either: set[asyncio.Future[Any]] = {waiting, call.ended}
+    try:
+        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
 
 
 async def _look(ari: Ari, call: PbxCall, channel: str) -> None:

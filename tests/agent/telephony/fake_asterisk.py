@@ -61,6 +61,7 @@ class Channel:
     name: str
     app: str = ""
     state: str = "Down"
+    entered: bool = False
     phone: Phone | None = None
     variables: dict[str, str] = field(default_factory=dict)
     heard: bytearray = field(default_factory=bytearray)
@@ -102,7 +103,9 @@ class FakeAsterisk:
                 await ws.close(4401)
                 return
             await ws.accept()
-            self.events.append(ws)
+            for other in self.events:  # one listener to an application; the other stays connected and hears no more
+                await other.send_text(json.dumps({"type": "ApplicationReplaced"}))
+            self.events[:] = [ws]
             with contextlib.suppress(WebSocketDisconnect, RuntimeError):
                 while True:
                     await ws.receive_text()
@@ -139,6 +142,8 @@ class FakeAsterisk:
     async def _rest(self, method: str, path: list[str], query: dict[str, str]) -> tuple[int, Any]:
         if path == ["channels"] and method == "GET":
             return 200, [c.document() for c in self.channels.values()]
+        if path[0] == "applications":
+            return 200, {"name": path[1], "channel_ids": [c.id for c in self.channels.values() if c.app == path[1]]}
         if path == ["bridges"] and method == "POST":
             self.bridges[query["bridgeId"]] = set()
             return 200, {"id": query["bridgeId"]}
@@ -150,7 +155,7 @@ class FakeAsterisk:
                 return 409, {"message": "Channel with given unique ID already exists"}
             channel = Channel(query["channelId"], query["endpoint"], query["app"], phone=PHONES[number])
             self.channels[channel.id] = channel
-            await self.tell("StasisStart", channel=channel.document(), args=[])
+            channel.tasks.append(asyncio.create_task(self._enter(channel)))
             return 200, channel.document()
         if path[0] == "bridges" and path[-1] == "addChannel":
             for name in query["channel"].split(","):
@@ -172,6 +177,8 @@ class FakeAsterisk:
             return 404, {"message": "Channel not found"}
         if method == "GET" and len(path) == 2:
             return 200, channel.document()
+        if not channel.entered and len(path) > 2:
+            return 409, {"message": "Channel not in Stasis application"}
         if method == "GET" and path[2] == "variable":
             return 200, {"value": channel.variables[query["variable"]]}
         if path[2:] == ["variable"]:
@@ -185,8 +192,14 @@ class FakeAsterisk:
             return 204, None
         return 400, {"message": "unknown"}
 
+    async def _enter(self, channel: Channel) -> None:
+        """A created channel enters the application on a thread of its own, a little after it was created."""
+        await asyncio.sleep(0.02)
+        channel.entered = True
+        await self.tell("StasisStart", channel=channel.document(), args=[])
+
     async def _external_media(self, query: dict[str, str]) -> tuple[int, Any]:
-        channel = Channel(query["channelId"], "WebSocket/INCOMING", query["app"])
+        channel = Channel(query["channelId"], "WebSocket/INCOMING", query["app"], entered=True)
         self.channels[channel.id] = channel
         if query["encapsulation"] == "audiosocket":
             host, port = query["external_host"].rsplit(":", 1)

@@ -17,6 +17,7 @@ from agent import handing_over
 from agent.errors import ConfigurationError, LineError
 from agent.events import Proposed
 from agent.telephony.asterisk import Ari, AriError, AsteriskCarrier
+from agent.telephony.asterisk.application import Claim, claim
 from agent.telephony.asterisk.audiosocket import AudioSocketServer
 from agent.telephony.carrier import DialFailed, DialRequest, DialStatus, DialUnknown, failure_of
 from agent.telephony.line import AudioReceived, DigitPressed, Line, LineClosed, MarkPlayed
@@ -218,6 +219,68 @@ async def test_calls_of_a_dead_process_are_ended_at_start(pbx: tuple[FakeAsteris
     second = AsteriskCarrier(Ari(url, USER, PASSWORD), "PJSIP/{to}")
     await second.start()
     assert set(fake.channels) == {"1.1"}, "ours are gone, what is not ours stays"
+    await first.close()
+    await second.close()
+
+
+def left_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+async def test_processes_at_one_pbx_leave_each_others_calls_alone(
+    pbx: tuple[FakeAsterisk, str], tmp_path: Path
+) -> None:
+    fake, url = pbx
+
+    def carrier(claimed: Claim) -> AsteriskCarrier:
+        return AsteriskCarrier(
+            Ari(url, USER, PASSWORD, claimed.name), "PJSIP/{to}", abandoned=claimed.abandoned
+        )  # fmt: skip
+
+    with claim("callgate", tmp_path) as campaign:
+        first = carrier(campaign)
+        await first.start()
+        await first.dial(request("mute"))
+        with claim("callgate", tmp_path) as single:
+            assert (campaign.name, single.name) == ("callgate", "callgate-2")
+            second = carrier(single)
+            await second.start()
+            assert len(fake.channels) == 2, "the campaign's call goes on"
+            await second.close()
+        await first.close()
+    assert not left_in(tmp_path)
+
+
+async def test_the_next_process_ends_what_a_killed_one_left_under_any_name(
+    pbx: tuple[FakeAsterisk, str], tmp_path: Path
+) -> None:
+    fake, url = pbx
+    killed = AsteriskCarrier(Ari(url, USER, PASSWORD, "callgate-3"), "PJSIP/{to}")
+    await killed.start()
+    await killed.dial(request("mute"))
+    await killed.close()
+    (tmp_path / "asterisk-callgate-3.lock").touch()  # nobody holds it
+    with claim("callgate", tmp_path) as claimed:
+        assert (claimed.name, claimed.abandoned) == ("callgate", ("callgate-3",))
+        ours = AsteriskCarrier(Ari(url, USER, PASSWORD), "PJSIP/{to}", abandoned=claimed.abandoned)
+        await ours.start()
+        claimed.tidied()
+        assert not fake.channels
+        await ours.close()
+
+
+async def test_who_loses_the_name_to_another_machine_says_so_and_lets_go(
+    pbx: tuple[FakeAsterisk, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, url = pbx
+    first, second = (AsteriskCarrier(Ari(url, USER, PASSWORD), "PJSIP/{to}") for _ in range(2))
+    await first.start()
+    await second.start()
+    await eventually(lambda: "CALLGATE_ASTERISK_APPLICATION" in caplog.text)
+    with pytest.raises(DialFailed, match="taken over"):
+        await first.dial(request("mute"))
+    line = (await second.dial(request("mute"))).line
+    await line.hang_up("done")
     await first.close()
     await second.close()
 
