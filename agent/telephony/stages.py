@@ -59,8 +59,9 @@ LEAD = 0.06
 """Seconds of audio kept ahead of playback, so that a late tick is not heard as a gap."""
 HOLD_LIMIT = 3.0
 """Seconds after which a held line goes on by itself: nobody may be left in silence because a verdict is missing."""
-MARK_PATIENCE = 2.0
-"""Seconds after the last sample should have sounded before a missing mark counts as played."""
+MARK_PATIENCE = 5.0
+"""Seconds after the last sample should have sounded before a missing mark counts as played. A connection that stalls
+for a few seconds brings what was held up in one burst; a goodbye must not be cut off because of it."""
 
 UNGATED = (
     TextFrame
