@@ -224,6 +224,9 @@ endpoint = trunk
 match = 127.0.0.1
 """,
             "extensions": f"""
+[queues]
+exten => 600,1,Dial(PJSIP/600@trunk,30)
+
 [phones]
 exten => _[16]00,1,Ringing
  same => n,Wait(0.5)

@@ -35,7 +35,8 @@ from audio.telephone import RATE
 
 log = logging.getLogger(__name__)
 
-_DIAL_STRING = re.compile(r"[A-Za-z]{2,16}/[A-Za-z0-9_.+@:-]{1,80}")
+_DIAL_STRING = re.compile(r"[A-Za-z]{2,16}/[A-Za-z0-9_.+@:/-]{1,80}")
+"""The second slash: ``Local/600@queues/n``, ``PJSIP/trunk/sip:600@pbx``."""
 
 
 class AsteriskCarrier:

@@ -204,8 +204,8 @@ async def test_a_queue_of_the_dialplan_takes_a_person(pbx: tuple[FakeAsterisk, A
     with pytest.raises(DialFailed) as failed:
         await ours.transfer(wanted.attempt_id, "six hundred", ring_timeout=5)
     assert failed.value.reason == "invalid_number" and f"media-{wanted.attempt_id}" in fake.channels
-    await ours.transfer(wanted.attempt_id, "Local/mute@queues", ring_timeout=5)
-    assert fake.channels[f"desk-{wanted.attempt_id}"].name == "Local/mute@queues"
+    await ours.transfer(wanted.attempt_id, "Local/mute@queues/n", ring_timeout=5)
+    assert fake.channels[f"desk-{wanted.attempt_id}"].name == "Local/mute@queues/n"
     await fake.drop_events()
     await fake.destroy(fake.channels[f"desk-{wanted.attempt_id}"], 16)  # unheard
     await eventually(lambda: not fake.channels)  # the person is not left alone on the bridge

@@ -211,7 +211,8 @@ async def test_a_dial_that_is_given_up_stops_ringing(calls: Calls) -> None:
     await nobody_left(pbx)
 
 
-async def test_a_human_hears_the_whisper_and_then_the_person(calls: Calls) -> None:
+@pytest.mark.parametrize("desks", ["600", "Local/600@queues", "Local/600@queues/n"])
+async def test_a_human_hears_the_whisper_and_then_the_person(calls: Calls, desks: str) -> None:
     pbx, ours = calls
     verdict, said = Gate.load().approve(Proposed("handoff_plain", handing_over.plain("en"), "en"), facts())
     assert said is not None, verdict
@@ -221,7 +222,7 @@ async def test_a_human_hears_the_whisper_and_then_the_person(calls: Calls) -> No
     with pytest.raises(DialFailed):
         await ours.transfer(wanted.attempt_id, "busy", ring_timeout=5)
     whisper = Whisper(said, tone(1, 600))
-    await ours.transfer(wanted.attempt_id, "600", ring_timeout=5, whisper=whisper)
+    await ours.transfer(wanted.attempt_id, desks, ring_timeout=5, whisper=whisper)
     desk = await pbx.telephone("600")
     await line.hang_up("handed over")
     assert share(heard(desk), 600) > 0.5 and 0.9 < loud(heard(desk)) < 1.5
