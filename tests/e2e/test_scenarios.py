@@ -23,7 +23,7 @@ from agent.events import Lang
 from agent.telephony.simulator import SCENARIOS
 from archive.repository import CallRepository
 
-AT_ONCE = 8
+AT_ONCE = 6
 SEEDS = (5, 10, 6)
 FIRST_TIME = 0.8
 """Share of calls that must end right at the first attempt. A recogniser mishears some voice some day; a call that
