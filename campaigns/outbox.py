@@ -1,29 +1,28 @@
-"""Webhooks out: signed, delivered at least once, retried for a day.
+"""Webhooks out: signed, delivered at least once, retried for a day (docs/decisions/0014-webhooks.md).
 
 The outbox is a table in the same database: news are entered in the transaction whose outcome they tell, so none is
-lost and none tells of something that was rolled back. A queue library was looked at and not taken: it would put a
-second transaction beside the ledger's, and those that share ours (procrastinate, pgqueuer) want PostgreSQL, while
-the default is SQLite.
+lost and none tells of something that was rolled back.
 
-Each request carries ``X-Callgate-Event`` (a UUID: the same for every try, so that a receiver can drop repetitions),
-``X-Callgate-Timestamp`` (Unix seconds) and ``X-Callgate-Signature``: ``v1=`` and the hexadecimal HMAC-SHA256, under
-``CALLGATE_WEBHOOK_SECRET``, of ``timestamp + "." + body``. Whom they reach, :mod:`campaigns.receivers` says.
+Requests are those of Standard Webhooks (https://www.standardwebhooks.com), signed by its library: ``webhook-id`` (a
+UUID, the same for every try, so that a receiver can drop repetitions), ``webhook-timestamp`` (Unix seconds) and
+``webhook-signature``. A receiver checks them with the same library, which there is in many languages. Whom news
+reach, :mod:`campaigns.receivers` says.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
+import base64
+import binascii
 import json
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import sqlalchemy as sa
+from standardwebhooks import Webhook
 
 from archive.database import Database
 from campaigns.errors import ConfigError
@@ -35,6 +34,8 @@ _PAUSES = (5, 30, 120, 600, 1800, 3600, 3600 * 2, 3600 * 4, 3600 * 8)
 """Seconds before each further try; after the last the event is dead and shown as such."""
 _LEASE = timedelta(minutes=1)
 _GONE = 410
+_SHORTEST, _LONGEST = 24, 64
+"""Bytes of a secret, by Standard Webhooks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +45,19 @@ class Delivered:
     dead: int = 0
 
 
-def sign(secret: bytes, timestamp: str, body: bytes) -> str:
-    """The value of ``X-Callgate-Signature``."""
-    return "v1=" + hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-
-
-def verify(secret: bytes, timestamp: str, body: bytes, signature: str, *, now: float, tolerance: float = 300) -> bool:
-    """For receivers: whether the signature is right and not older than ``tolerance`` seconds."""
-    if not timestamp.isascii() or not timestamp.isdigit() or abs(now - int(timestamp)) > tolerance:
-        return False
-    return hmac.compare_digest(sign(secret, timestamp, body), signature)
-
-
 def secret_from(environment: Mapping[str, str] = os.environ) -> bytes:
-    """Raises ``ConfigError`` where the secret is missing or short: unsigned news are not sent."""
-    secret = environment.get(SECRET_VARIABLE, "")
-    if len(secret.encode()) < 16:
-        raise ConfigError(f"{SECRET_VARIABLE} must be set to at least 16 bytes to send webhooks")
-    return secret.encode()
+    """Raises ``ConfigError`` where the secret is missing or not what the standard asks for: unsigned news are not
+    sent."""
+    text = environment.get(SECRET_VARIABLE, "").removeprefix("whsec_")
+    try:
+        secret = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        secret = b""
+    if not _SHORTEST <= len(secret) <= _LONGEST:
+        raise ConfigError(
+            f"to send webhooks {SECRET_VARIABLE} must be {_SHORTEST} to {_LONGEST} bytes in base64: openssl rand -base64 32"
+        )
+    return secret
 
 
 class Outbox:
@@ -119,16 +115,16 @@ class Outbox:
 
     async def _post(self, client: httpx.AsyncClient, event: Outgoing) -> str | None:
         """``None`` where it was taken, else why not."""
-        plain = {"id": event.event_id, "type": event.kind, "created_at": event.created_at.isoformat(),
+        plain = {"id": event.event_id, "type": event.kind, "timestamp": event.created_at.isoformat(),
                  "data": event.payload}  # fmt: skip
         body = json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
-        timestamp = str(int(time.time()))
+        now = datetime.now(UTC)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "callgate",
-            "X-Callgate-Event": event.event_id,
-            "X-Callgate-Timestamp": timestamp,
-            "X-Callgate-Signature": sign(self._secret, timestamp, body),
+            "webhook-id": event.event_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(self._secret).sign(event.event_id, now, body.decode()),
         }
         try:
             answer = await client.post(event.url, content=body, headers=headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import stat
 import threading
@@ -18,19 +19,20 @@ from urllib.parse import parse_qs
 
 import pytest
 import sqlalchemy as sa
+from standardwebhooks import Webhook, WebhookVerificationError
 from world import MORNING, Clock, borrower, campaign, config, ledger
 
 from archive.database import Database
 from campaigns.errors import ConfigError, PlaceRefused, PlaceUncertain
 from campaigns.messages import FileMessenger, NotSent, TextDesk, TwilioMessenger
 from campaigns.models import Message, Outgoing, PersonNumber, Record
-from campaigns.outbox import Delivered, Outbox, secret_from, verify
+from campaigns.outbox import Delivered, Outbox, secret_from
 from campaigns.provider import DialOrder, TextOrder
 from campaigns.receivers import INTERNAL, Allowed
 from campaigns.settling import CallResult, Settling, stop_person
 from compliance_checks import Gate
 
-SECRET = b"0123456789abcdef"
+SECRET = b"0123456789abcdef01234567"
 HERE = Allowed((ip_network("127.0.0.0/8"),))
 FACTS = {
     "product": "消费贷款", "payee": "安信消费金融官方应用", "call_back_number": "400-555-0136", "agent_name": "小安",
@@ -91,17 +93,16 @@ async def test_webhooks_are_signed_and_retried_until_taken(database: Database) -
         assert await outbox.deliver() == Delivered(delivered=1)
         clock.forward(days=2)
         assert await outbox.deliver() == Delivered()
-    ids = [headers["X-Callgate-Event"] for _, headers, _ in got]
+    ids = [headers["webhook-id"] for _, headers, _ in got]
     assert ids[0] == ids[2] != ids[1], "a repetition carries the event's own id"
     for path, headers, body in got:
-        stamp, signature = headers["X-Callgate-Timestamp"], headers["X-Callgate-Signature"]
         assert path == "/hook"
-        assert verify(SECRET, stamp, body, signature, now=float(stamp))
-        assert not verify(SECRET, stamp, body + b" ", signature, now=float(stamp))
-        assert not verify(b"another secret!!", stamp, body, signature, now=float(stamp))
-        assert not verify(SECRET, stamp, body, signature, now=float(stamp) + 301)
-        told = json.loads(body)
-        assert told["id"] == headers["X-Callgate-Event"]
+        told = Webhook(SECRET).verify(body, dict(headers))
+        for secret, changed, late in ((SECRET, b" ", 0), (b"another secret of bytes!", b"", 0), (SECRET, b"", 301)):
+            old = str(int(headers["webhook-timestamp"]) - late)
+            with pytest.raises(WebhookVerificationError):
+                Webhook(secret).verify(body + changed, {**dict(headers), "webhook-timestamp": old})
+        assert told["id"] == headers["webhook-id"]
         assert told["data"]["outcome"] == "promise_to_pay" and "+86" not in body.decode()
     assert {json.loads(body)["type"] for _, _, body in got} == {"disposition", "promise"}
 
@@ -147,9 +148,13 @@ async def test_nobody_listens_for_a_day(sqlite: Database) -> None:
 
 
 def test_unsigned_webhooks_are_not_sent() -> None:
-    for environment in ({}, {"CALLGATE_WEBHOOK_SECRET": "short"}):
+    short = base64.b64encode(SECRET[:23]).decode()
+    for given in (None, "", short, "whsec_", "not base64 but long enough for a secret!"):
         with pytest.raises(ConfigError, match="CALLGATE_WEBHOOK_SECRET"):
-            secret_from(environment)
+            secret_from({} if given is None else {"CALLGATE_WEBHOOK_SECRET": given})
+    whole = base64.b64encode(SECRET).decode()
+    assert secret_from({"CALLGATE_WEBHOOK_SECRET": whole}) == SECRET
+    assert secret_from({"CALLGATE_WEBHOOK_SECRET": f"whsec_{whole}"}) == SECRET
 
 
 class Broken:
