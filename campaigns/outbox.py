@@ -55,7 +55,8 @@ def secret_from(environment: Mapping[str, str] = os.environ) -> bytes:
         secret = b""
     if not _SHORTEST <= len(secret) <= _LONGEST:
         raise ConfigError(
-            f"to send webhooks {SECRET_VARIABLE} must be {_SHORTEST} to {_LONGEST} bytes in base64: openssl rand -base64 32"
+            f"to send webhooks {SECRET_VARIABLE} must be {_SHORTEST} to {_LONGEST} bytes in base64, as of "
+            "openssl rand -base64 32"
         )
     return secret
 
