@@ -22,6 +22,7 @@ from agent.dialing import place_on_pbx
 from agent.events import Lang
 from agent.live import CallOutcome
 from agent.telephony.asterisk import Ari, AsteriskCarrier
+from agent.telephony.asterisk.audiosocket import AudioSocketServer
 from agent.telephony.carrier import DialRequest
 from agent.telephony.simulator import load_scenario, run_call
 from archive.transcript import read_call
@@ -31,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "agent" / "telephony"))
 from fake_asterisk import PASSWORD, USER, Channel, FakeAsterisk
 from pbx import PASSWORD as PBX_PASSWORD
-from pbx import TRUNK, RealAsterisk, Telephone, available
+from pbx import TRUNK, RealAsterisk, Telephone, available, has_websocket
 from pbx import USER as PBX_USER
 
 FRAME = 160
@@ -132,7 +133,10 @@ def test_a_conversation_over_a_real_asterisk(
 
     async def scene() -> tuple[CallOutcome, dict[str, Any], int]:
         async with RealAsterisk(tmp_path).running() as pbx:
-            carrier = AsteriskCarrier(Ari(pbx.url, PBX_USER, PBX_PASSWORD), TRUNK)
+            server = None if has_websocket() else AudioSocketServer("127.0.0.1", 0)
+            if server is not None:
+                await server.start()
+            carrier = AsteriskCarrier(Ari(pbx.url, PBX_USER, PBX_PASSWORD), TRUNK, audio_socket=server)
             await carrier.start()
             borrower = asyncio.create_task(person(pbx))
             case = demo_case(lang)
@@ -149,6 +153,8 @@ def test_a_conversation_over_a_real_asterisk(
                 while await pbx.channels():
                     await asyncio.sleep(0.1)
             await carrier.close()
+            if server is not None:
+                await server.close()
         return outcome, await asyncio.to_thread(read_call, desk.database, desk.layout.home, call.call_id), heard
 
     outcome, document, whispered = run(scene())

@@ -27,6 +27,8 @@ _FINAL: Final[Mapping[str, int]] = {
 """The statuses with which a dial ends unanswered, as the Q.850 cause that each of them stands for."""
 _VAGUE: Final = frozenset({0, 16, 31})
 """Causes that say nothing of an unanswered dial: none, normal clearing, normal and unspecified."""
+_TIME_OVER: Final = 32
+"""None of Q.850: what Asterisk 20 tells when the time of a dial is over (its flag of an explicit soft hang-up)."""
 
 
 @dataclass(slots=True)
@@ -63,11 +65,9 @@ class PbxCall:
                 self._said = _FINAL[status]
                 self._end_later()
         elif kind == "ChannelDestroyed":
-            cause = event.get("cause")
-            self.end(cause if isinstance(cause, int) and cause >= 0 else 0)
+            self.end(_cause(event))
         elif kind == "ChannelHangupRequest":
-            cause = event.get("cause")
-            self._asked = cause if isinstance(cause, int) and cause > 0 else 0
+            self._asked = _cause(event)
         elif kind == "StasisEnd":
             self._end_later()
         elif kind == "ChannelDtmfReceived":
@@ -114,3 +114,11 @@ class PbxCall:
 
         if not self.ended.done():
             asyncio.get_running_loop().call_later(GRACE, over)
+
+
+def _cause(event: Mapping[str, Any]) -> int:
+    """The Q.850 cause that an event tells, 0 where it tells none."""
+    cause = event.get("cause")
+    if not isinstance(cause, int) or cause < 0:
+        return 0
+    return 19 if cause == _TIME_OVER else cause

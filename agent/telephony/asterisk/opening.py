@@ -15,6 +15,11 @@ from agent.telephony.asterisk.media import AsteriskLine
 
 PHONE, MEDIA, BRIDGE, DESK = "phone-", "media-", "bridge-", "desk-"
 """What an attempt's channels and bridge are called, before its UUID: Asterisk also finds channels by prefix."""
+NEEDS: Final = {
+    "websocket": "chan_websocket (20.18, 22.8, 23.2); for an Asterisk without it set CALLGATE_ASTERISK_AUDIOSOCKET",
+    "audiosocket": "chan_audiosocket and res_audiosocket (18)",
+}
+"""What Asterisk must have loaded for each way, and since which version it can."""
 SETTLE: Final = 5.0
 """Seconds that Asterisk has to do what it was asked: to let a channel enter, or to report what became of one."""
 
@@ -40,6 +45,7 @@ async def _web_socket(ari: Ari, call: PbxCall, on_hang_up: Callable[[], Any]) ->
     channel = await _external_media(
         ari,
         attempt,
+        NEEDS["websocket"],
         external_host="INCOMING",
         transport="websocket",
         encapsulation="none",
@@ -55,7 +61,7 @@ async def _web_socket(ari: Ari, call: PbxCall, on_hang_up: Callable[[], Any]) ->
         )
         connection = answer.get("value") if isinstance(answer, dict) else None
     if not isinstance(connection, str) or not connection:
-        raise AriError(0, "Asterisk named no media connection: chan_websocket is needed (20.18, 22.8, 23.2)")
+        raise AriError(0, f"Asterisk named no media connection: it needs {NEEDS['websocket']}")
     socket = await ari.open_media(connection)
     line = AsteriskLine(socket, on_hang_up)
     try:
@@ -75,6 +81,7 @@ async def _audio_socket(
         await _external_media(
             ari,
             attempt,
+            NEEDS["audiosocket"],
             external_host=server.external_host,
             transport="tcp",
             encapsulation="audiosocket",
@@ -89,6 +96,11 @@ async def _audio_socket(
             raise AriError(0, f"Asterisk did not connect to our AudioSocket at {server.external_host}") from None
 
 
-async def _external_media(ari: Ari, attempt: str, **parameters: str) -> Any:
+async def _external_media(ari: Ari, attempt: str, needs: str, **parameters: str) -> Any:
     parameters |= {"app": ari.application, "channelId": f"{MEDIA}{attempt}", "direction": "both"}
-    return await ari.request("POST", "channels/externalMedia", None, **parameters)
+    try:
+        return await ari.request("POST", "channels/externalMedia", None, **parameters)
+    except AriError as e:
+        if e.status in (400, 500, 501):  # an unknown transport, a channel driver that is not there
+            raise AriError(e.status, f"Asterisk opened no media channel ({e.status}): it needs {needs}") from e
+        raise

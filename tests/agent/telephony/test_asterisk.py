@@ -192,6 +192,18 @@ async def test_nobody_answers(carrier: tuple[FakeAsterisk, AsteriskCarrier], num
     await eventually(lambda: not fake.channels and not fake.bridges)
 
 
+async def test_an_asterisk_without_chan_websocket_is_told_how_to_go_on(pbx: tuple[FakeAsterisk, str]) -> None:
+    """As Ubuntu's Asterisk 20.6 answers."""
+    fake, url = pbx
+    fake.refuse["channels/externalMedia"] = 400
+    ours = AsteriskCarrier(Ari(url, USER, PASSWORD), "PJSIP/{to}")
+    await ours.start()
+    with pytest.raises(DialFailed, match=r"chan_websocket.*CALLGATE_ASTERISK_AUDIOSOCKET"):
+        await ours.dial(request("echo"))
+    assert not fake.channels and not fake.bridges, "no phone rang"
+    await ours.close()
+
+
 async def test_a_person_can_be_handed_over(carrier: tuple[FakeAsterisk, AsteriskCarrier]) -> None:
     fake, ours = carrier
     wanted = request("echo")

@@ -78,6 +78,7 @@ async def test_the_number_is_shown_and_either_law_is_offered(pbx: tuple[FakeAste
         ("BUSY", 0, "busy"), ("BUSY", 16, "busy"), ("CONGESTION", 0, "carrier_error"), ("CONGESTION", 17, "busy"),
         ("CHANUNAVAIL", 0, "unreachable"), ("CHANUNAVAIL", 20, "unreachable"), ("NOANSWER", 0, "unreachable"),
         ("CANCEL", 0, "cancelled"), ("", 18, "unreachable"), ("", 102, "carrier_error"), ("", 0, "carrier_error"),
+        ("", 32, "unreachable"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("destroyed", [True, False])

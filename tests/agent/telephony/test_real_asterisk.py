@@ -25,7 +25,7 @@ from compliance_checks.gate import Gate
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from lines import facts
-from pbx import PASSWORD, TRUNK, USER, RealAsterisk, Telephone, available
+from pbx import PASSWORD, TRUNK, USER, RealAsterisk, Telephone, available, has_websocket
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,6 +44,8 @@ async def pbx(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RealAst
 
 @pytest_asyncio.fixture(params=["websocket", "audiosocket"], loop_scope="module")
 async def calls(request: pytest.FixtureRequest, pbx: RealAsterisk) -> AsyncIterator[Calls]:
+    if request.param == "websocket" and not has_websocket():
+        pytest.skip("this Asterisk has no chan_websocket")
     server = AudioSocketServer("127.0.0.1", 0) if request.param == "audiosocket" else None
     if server is not None:
         await server.start()
@@ -187,14 +189,14 @@ async def test_keys_count_once_and_who_hangs_up_is_gone(calls: Calls) -> None:
         ("nowhere", "invalid_number"),
         ("refuses", "rejected"),
         ("congested", "carrier_error"),
-        ("announced", "no_answer"),
+        ("announced", "no_answer unreachable"),  # Asterisk 20 passes on the other's cause, 22 the SIP status alone
     ],
 )
 async def test_nobody_answers(calls: Calls, number: str, reason: str) -> None:
     pbx, ours = calls
     with pytest.raises(DialFailed) as failed:
         await ours.dial(request(number, ring=5))
-    assert failed.value.reason == reason, str(failed.value)
+    assert failed.value.reason in reason.split(), str(failed.value)
     await nobody_left(pbx)
 
 
@@ -250,13 +252,18 @@ async def test_processes_under_their_own_names_leave_each_other_alone(calls: Cal
     pbx, ours = calls
     line = (await ours.dial(request("100"))).line
     telephone = await pbx.telephone()
-    second = AsteriskCarrier(Ari(pbx.url, USER, PASSWORD, "callgate-2"), TRUNK)
+    server = None if has_websocket() else AudioSocketServer("127.0.0.1", 0)
+    if server is not None:
+        await server.start()
+    second = AsteriskCarrier(Ari(pbx.url, USER, PASSWORD, "callgate-2"), TRUNK, audio_socket=server)
     await second.start()
     other = (await second.dial(request("echo"))).line
     await other.hang_up("done")
     before = len(telephone.heard)
     await holds(lambda: len(telephone.heard) > before + RATE)
     await second.close()
+    if server is not None:
+        await server.close()
     await line.hang_up("done")
     await asyncio.wait_for(telephone.gone.wait(), 10)
 
