@@ -57,6 +57,12 @@ PAIRS = [
     ("deceased_or_incapacitated", "en", "he has been sectioned", "my phone died"),
     ("deceased_or_incapacitated", "zh", "我爸刚咽气", "我爸中风花了好多钱还不上"),
     ("deceased_or_incapacitated", "zh", "他在戒毒所呢", "我写完遗产公证再说"),
+    ("crisis", "en", "i'm going to jump in the pool and never come up", "i'm off to jump in the pool"),
+    ("legal_representation", "zh", "我请了律师跟你们谈", "请律师把积蓄耗没了"),
+    ("legal_representation", "zh", "我要起诉你们", "我没想起诉你们"),
+    ("request_human", "zh", "给我转人工客服", "人工客服几点下班啊"),
+    ("request_human", "en", "can you send someone over to talk to me", "you're not going to send someone round are you"),
+    ("dispute_debt", "en", "i never signed up for any loan", "i never signed up to any charges"),
 ]  # fmt: skip
 
 
