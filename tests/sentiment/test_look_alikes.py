@@ -61,7 +61,7 @@ PAIRS = [
     ("legal_representation", "zh", "我请了律师跟你们谈", "请律师把积蓄耗没了"),
     ("legal_representation", "zh", "我要起诉你们", "我没想起诉你们"),
     ("request_human", "zh", "给我转人工客服", "人工客服几点下班啊"),
-    ("request_human", "en", "can you send someone over to talk to me", "you're not going to send someone round are you"),
+    ("request_human", "en", "can you send someone over to talk to me", "you're not going to send someone round"),
     ("dispute_debt", "en", "i never signed up for any loan", "i never signed up to any charges"),
 ]  # fmt: skip
 
