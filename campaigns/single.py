@@ -24,6 +24,10 @@ from compliance_checks.policy import Policies
 
 NOBODY = 0
 """Whose record it is where no import knows the number: it then counts for the number alone."""
+_IN_A_CALL = {
+    "zh": "本系统正与该人通话，或上一通尚未结算",
+    "en": "another call of ours to them is going on, or is not settled yet",
+}
 
 
 class SingleDials:
@@ -47,7 +51,7 @@ class SingleDials:
                 session.flush()  # whoever adds it at the same moment fails here, and is not dialled
             people = _people(session, number)
             if any(busy_now(session, [each.id for each in people], [number], now)):
-                return "person_in_a_call"
+                return f"person_in_a_call: {_IN_A_CALL[lang]}"
             person = self._person(session, number, people, time_zone)
             by_person, by_number = records_of(session, [each.id for each in people], [number], now)
             history = dict(by_number.get(number, {}))

@@ -84,6 +84,7 @@ class Scripts:
             "approvals": approvals,
             "missing": max(0, APPROVERS_NEEDED - people),
             "one_role": counting[0]["role"] if one_role else None,
+            "shipped": self._folder is None,
             "writable": os.access(path, os.W_OK) and os.access(path.parent, os.W_OK),
             "soon": any(each["current"] and each["expires"] < now + timedelta(days=30) for each in approvals),
         }
@@ -102,6 +103,9 @@ class Scripts:
         Raises ``KeyError``, ``ScriptError`` or ``OSError`` (the file cannot be written).
         """
         path = self.files()[name]
+        if self._folder is None:
+            # The next update of the program would take the approval away with the file.
+            raise UnapprovedScriptError("this script ships with the program: approve a copy of your own")
         script = parse(path)
         if script.content_hash != read_hash:
             raise UnapprovedScriptError("the script was changed after you read it")

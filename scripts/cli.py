@@ -1,4 +1,4 @@
-"""``callgate scripts list|check|approve|diff``: dialogue scripts and who approved them.
+"""``callgate scripts list|check|approve|diff|copy``: dialogue scripts and who approved them.
 
 Exit status 0: done; 1: found something (a script that may not be used, a difference); 2: unusable input.
 """
@@ -15,7 +15,7 @@ import typer
 
 from scripts.approvals import check_approved, check_approver, current
 from scripts.errors import ScriptError, UnapprovedScriptError, UnreadableScriptError
-from scripts.loader import add_approval, find_scripts, parse, resolve_path
+from scripts.loader import ROOT, add_approval, find_scripts, parse, resolve_path
 from scripts.schema import Approval, Lang, Script
 
 app = typer.Typer(help="Dialogue scripts and their approvals.", no_args_is_help=True, add_completion=False)
@@ -75,6 +75,19 @@ def approve_script(path: Path, who: str, role: str, now: datetime, expires: date
     return approval
 
 
+def copy_scripts(folder: Path) -> list[Path]:
+    """The scripts that ship, in ``folder`` by language. Raises ``ScriptError`` where one would be overwritten, before
+    anything is written, and ``OSError``."""
+    wanted = {path: folder / path.relative_to(ROOT) for path in find_scripts()}
+    for target in wanted.values():
+        if target.exists():
+            raise UnreadableScriptError(f"{target}: is there already")
+    for path, target in wanted.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    return list(wanted.values())
+
+
 def diff_scripts(before: Script, after: Script) -> list[dict[str, Any]]:
     """What differs in content, place by place: ``{"where", "before", "after"}``; ``None`` where a side has nothing."""
     old, new = (dict(_flatten("", item.content.model_dump(mode="json"))) for item in (before, after))
@@ -123,6 +136,20 @@ def list_command(as_json: JsonOption = False) -> None:
         state = "usable" if row["usable"] else f"NOT usable: {row['problem']}"
         name = f"{row['lang']}/{row['id']} v{row['version']}  {row['title']}" if "id" in row else row["path"]
         typer.echo(f"{name}  [{state}]")
+
+
+@app.command("copy")
+def copy_command(
+    folder: Annotated[Path, typer.Argument(help="Made if it is not there; what is in it is not overwritten.")],
+) -> None:
+    """Copy the scripts that ship, approvals and all, to a folder of your own to change: set CALLGATE_SCRIPTS to it."""
+    try:
+        for path in copy_scripts(folder):
+            typer.echo(str(path))
+    except OSError as error:
+        raise _fail(UnreadableScriptError(f"{error.filename or folder}: {error.strerror or error}")) from error
+    except ScriptError as error:
+        raise _fail(error) from error
 
 
 @app.command("check")

@@ -14,6 +14,7 @@ from campaigns.settling import CallResult, stop_person
 from campaigns.single import SingleDials
 
 NUMBER = "+12125550123"
+IN_A_CALL = "person_in_a_call: another call of ours to them is going on, or is not settled yet"
 NOON = datetime(2026, 11, 18, 17, 0, tzinfo=UTC)
 """Of a Wednesday in New York."""
 
@@ -57,7 +58,7 @@ def test_a_live_call_of_a_campaign_keeps_the_number(sqlite: Database) -> None:
     borrower(sqlite, NUMBER, lang="en", zone="America/New_York", region="US-NY")
     number = campaign(sqlite, clock, policies={"en": "us"})
     assert len(ledger(sqlite, clock).reserve(number, 1, "fake")) == 1
-    assert dial(sqlite, clock) == "person_in_a_call"
+    assert dial(sqlite, clock) == IN_A_CALL
 
 
 def test_nobody_is_called_twice_at_a_time(sqlite: Database) -> None:
@@ -67,7 +68,7 @@ def test_nobody_is_called_twice_at_a_time(sqlite: Database) -> None:
     number = campaign(sqlite, clock, policies={"en": "us"})
     assert dial(sqlite, clock) is None
     clock.forward(minutes=1)
-    assert dial(sqlite, clock, "b") == "person_in_a_call"
+    assert dial(sqlite, clock, "b") == IN_A_CALL
     assert ledger(sqlite, clock).reserve(number, 1, "fake") == []
     SingleDials(sqlite, clock=clock).settle("a", CallResult("no_answer"))
     assert dial(sqlite, clock, "b") is None
@@ -79,7 +80,7 @@ def test_a_number_that_nobody_imported_is_not_everybodys(sqlite: Database) -> No
     clock = Clock(NOON)
     assert dial(sqlite, clock) is None
     assert dial(sqlite, clock, "b", "+12125550999") is None
-    assert dial(sqlite, clock, "c") == "person_in_a_call"
+    assert dial(sqlite, clock, "c") == IN_A_CALL
 
 
 @pytest.mark.parametrize("result", [CallResult("stop_contact"), CallResult("hung_up", restrictions=("stop_contact",))])

@@ -95,6 +95,20 @@ def test_it_takes_two_different_people_of_two_roles(
     assert f"approved/{script.content_hash}.yaml" in Scripts(folder, context.home / "approved_scripts").versions()
 
 
+def test_a_script_that_ships_is_approved_as_a_copy(app: FastAPI, sign_in: SignIn, context: Context) -> None:
+    context.scripts = None
+    name = "zh/days_1_15_reminder.yaml"
+    before = (ROOT / name).read_bytes()
+    client = sign_in("compliance")
+    page = client.get(f"/compliance/script?file={name}").text
+    assert "callgate scripts copy" in page and "/compliance/script/approve" not in page
+    found = load_script(ROOT / name)
+    form = {"file": name, "hash": found.content_hash, "days": "30"}
+    refused = client.post("/compliance/script/approve", data=form)
+    assert refused.status_code == 422 and "approve a copy of your own" in refused.text
+    assert (ROOT / name).read_bytes() == before
+
+
 def test_an_approval_is_withdrawn_by_one(app: FastAPI, sign_in: SignIn, context: Context, folder: Path) -> None:
     client = sign_in("compliance")
     page = client.get("/compliance/script?file=zh/v1.yaml").text

@@ -83,3 +83,19 @@ def test_diff(path: Path) -> None:
     ]
     assert "lines.goodbye.text" in runner.invoke(app, ["diff", str(SOURCE), str(path)]).stdout
     assert runner.invoke(app, ["diff", str(SOURCE), "nothing.yaml"]).exit_code == 2
+
+
+def test_copy(tmp_path: Path) -> None:
+    folder = tmp_path / "own" / "scripts"
+    result = runner.invoke(app, ["copy", str(folder)])
+    assert result.exit_code == 0 and len(result.stdout.splitlines()) == 2
+    assert load_script(folder / "en" / SOURCE.name, "en").content_hash == load_script(SOURCE, "en").content_hash
+    (folder / "zh" / SOURCE.name).write_text("mine")
+    (folder / "en" / SOURCE.name).unlink()
+    again = runner.invoke(app, ["copy", str(folder)])
+    assert again.exit_code == 2 and "is there already" in again.stderr and len(again.stderr.splitlines()) == 1
+    assert (folder / "zh" / SOURCE.name).read_text() == "mine", "what is yours stays"
+    assert not (folder / "en" / SOURCE.name).exists(), "all or nothing"
+    (tmp_path / "file").touch()
+    blocked = runner.invoke(app, ["copy", str(tmp_path / "file" / "below")])
+    assert blocked.exit_code == 2 and len(blocked.stderr.splitlines()) == 1
