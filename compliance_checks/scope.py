@@ -100,7 +100,10 @@ def lifted(reading: Reading, match: Match, scopes: frozenset[str], factual: bool
     text = reading.view.text
     clause_start, clause_end = reading.layout.clause_bounds(match.head)
     sentence_start, sentence_end = reading.layout.sentence_bounds(match.head)
-    clause_start = min(clause_start, match.start) if match.start >= sentence_start else clause_start
+    if sentence_start <= match.start < clause_start:
+        # A list that began in an earlier clause is denied from there on: "we do not call friends, neighbours or …".
+        listed = not cues.chinese and not _PREDICATE.search(text[match.start : match.head])
+        clause_start = reading.layout.clause_bounds(match.start)[0] if listed else match.start
     believed = _dismissed(cues, text, match, sentence_start, sentence_end + 60)
     if believed is not None and scopes & {"warning", "quote"}:
         return believed
@@ -130,8 +133,13 @@ def lifted(reading: Reading, match: Match, scopes: frozenset[str], factual: bool
 
 def _condemned(cues: _Cues, before: str, after: str, following: str) -> bool:
     """Words that are repeated only to say that nobody should have said them, before the match or behind it."""
+    if cues.resumed.search(after + following):
+        return False
+    forbidden = cues.condemned.search(before)
+    if forbidden and cues.cited.search(before[forbidden.start() :]):
+        return True  # "nobody here may call you a …"
     verdict = cues.condemned.search(after + following)
-    if verdict is None or cues.resumed.search(after + following):
+    if verdict is None:
         return False
     return bool(cues.cited.search(before) or cues.cited.search(after[: verdict.end() + 12]))
 
