@@ -11,6 +11,7 @@ talks over the agent and the agent falls silent for it: how long that took from 
 
     python benchmarks/response_gap.py                             # at least 100 turns a side
     python benchmarks/response_gap.py --turns 300 --parallel 2    # the figures of docs/decisions/0007
+    python benchmarks/response_gap.py --turns 300 --parallel 2 --minutes 60   # what an hour brings
     python benchmarks/response_gap.py --quick                     # about 12 turns a side
 """
 
@@ -21,8 +22,10 @@ import asyncio
 import contextlib
 import itertools
 import json
+import math
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -291,7 +294,8 @@ def say(text: str) -> None:
 async def measure(
     options: argparse.Namespace, target: int, scenarios: Sequence[str], langs: Sequence[Lang]
 ) -> tuple[Side, Side]:
-    """Place calls until both sides have answered ``target`` turns, or every call that there is was placed."""
+    """Place calls until both sides have answered ``target`` turns, every call that there is was placed, or the time
+    is over."""
     from loguru import logger
 
     logger.remove()  # before pipecat greets
@@ -313,7 +317,8 @@ async def measure(
         with contextlib.closing(desk):
             async with serving(desk) as our_url, server.serving() as peer_url:
                 calls = plans(scenarios, langs, options.seed)
-                while min(len(ours.gaps()), len(peer.gaps())) < target:
+                until = time.monotonic() + 60 * options.minutes
+                while min(len(ours.gaps()), len(peer.gaps())) < target and time.monotonic() < until:
                     batch = list(itertools.islice(calls, options.parallel))
                     if not batch:
                         break
@@ -355,6 +360,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--json", action="store_true", help="print the rows as JSON")
     out.add_argument("--turns", type=_positive, help="answered turns wanted of each side")
     out.add_argument("--parallel", type=_positive, default=1, metavar="N", help="calls at a time (1)")
+    out.add_argument("--minutes", type=float, default=math.inf, help="begin no call after so many minutes")
     out.add_argument("--seed", type=int, default=1, help="of the first round's borrowers (1)")
     out.add_argument("--lang", choices=get_args(Lang), help="only this language")
     out.add_argument(
