@@ -71,15 +71,16 @@ def import_(
         else:
             report = import_portfolio(database, file, now, as_of=_day(as_of), **common)
     if errors is not None:
-        _write_errors(errors, report)
+        with failing():
+            _write_errors(errors, report)
     if json_:
         _print(report.as_json())
     else:
-        _tell(report, dry_run)
+        _tell(report, dry_run, all_or_nothing=not skip_bad_rows)
     raise typer.Exit(1 if report.problems else 0)
 
 
-def _tell(report: ImportReport, dry_run: bool) -> None:
+def _tell(report: ImportReport, dry_run: bool, all_or_nothing: bool) -> None:
     shown = report.problems[:20]
     for problem in shown:
         where = f"line {problem.line}" + (f", {problem.field}" if problem.field else "")
@@ -87,7 +88,11 @@ def _tell(report: ImportReport, dry_run: bool) -> None:
     if len(report.problems) > len(shown):
         typer.echo(f"… and {len(report.problems) - len(shown)} more (--errors FILE writes them all)", err=True)
     counts = ", ".join(f"{n} {name}" for name, n in report.counts.items() if n) or "nothing"
-    done = "imported" if report.written else "would be imported (dry run)" if dry_run else "NOT imported"
+    if dry_run:
+        kept_out = bool(report.problems) and all_or_nothing
+        done = f"would {'NOT ' if kept_out else ''}be imported (dry run)"
+    else:
+        done = "imported" if report.written else "NOT imported"
     typer.echo(f"{report.file}: {report.rows} rows ({report.encoding}): {counts}; {done}")
     if not report.written and not dry_run:
         typer.echo("nothing was changed: mend the rows above, or use --skip-bad-rows", err=True)
@@ -271,11 +276,12 @@ def opened(home: Path | None) -> Iterator[Database]:
 
 def policies(packs: Path | None) -> Policies:
     """The packs that ship and those of the folder, as the gate that dials has them. One line and exit 2 if unusable."""
-    from compliance_checks.gate import Gate, PatternError, PolicyError
+    from compliance_checks.in_force import policies_in_force
+    from compliance_checks.policy import PolicyError
 
     try:
-        return Gate.load(packs).policies
-    except (PolicyError, PatternError) as e:
+        return policies_in_force(packs)
+    except PolicyError as e:
         refuse(f"packs: {e}")
 
 

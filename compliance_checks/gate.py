@@ -23,6 +23,7 @@ from compliance_checks.checks.ledger import amounts_of, has_ledger
 from compliance_checks.checks.script_language import EXPLANATION as SCRIPT_LANGUAGE
 from compliance_checks.checks.slots import NAMES, bad_name
 from compliance_checks.folding import is_han
+from compliance_checks.in_force import rules_hash
 from compliance_checks.language import foreign
 from compliance_checks.names import names_in
 from compliance_checks.numbers import money_en, money_zh
@@ -131,7 +132,7 @@ class Gate:
         if semantic is None or semantic == NO_MODEL:
             return cls(rulebook, Policies(None, rulebook.hash, overlays_dir=packs), _checks(rulebook))
         last = SemanticCheck(load_model(semantic))
-        policies = Policies(None, f"{rulebook.hash}:{last.model.fingerprint}", overlays_dir=packs)
+        policies = Policies(None, rules_hash(rulebook.hash, last.model.fingerprint), overlays_dir=packs)
         return cls(rulebook, policies, _checks(rulebook), last)
 
     @property

@@ -36,6 +36,11 @@ def test_import_plan_status_stop(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text(yaml.safe_dump(CAMPAIGN))
 
+    code, out, err = run("import", bad, *home, "--as-of", "2026-11-18", "--errors", tmp_path)
+    assert code == 2 and f"{tmp_path}: Is a directory" in err
+    for skip, done in ((), "would NOT be imported"), (("--skip-bad-rows",), "would be imported"):
+        code, out, err = run("import", bad, *home, "--as-of", "2026-11-18", "--dry-run", *skip)
+        assert code == 1 and done in out
     code, out, err = run("import", bad, *home, "--as-of", "2026-11-18", "--errors", tmp_path / "errors.csv")
     assert code == 1 and "NOT imported" in out and "line 4, phone" in err
     assert list(csv.reader((tmp_path / "errors.csv").read_text().splitlines()))[1][:2] == ["4", "phone"]

@@ -11,6 +11,7 @@ import pytest
 from compliance_checks import Gate
 from compliance_checks.examples import run_examples
 from compliance_checks.explain import CATEGORIES, marked
+from compliance_checks.in_force import policies_in_force
 from compliance_checks.pack import LEVELS, Pack, PolicyError, read_pack
 from compliance_checks.policy import FLOOR, PACKS, Policies
 
@@ -303,6 +304,13 @@ def test_layers_that_cannot_stand(write: WriteOverlay) -> None:
     ):
         with pytest.raises(PolicyError, match=re.escape(says)):
             Policies(overlays_dir=write("", extends, head))
+
+
+def test_policies_without_the_gate_are_the_gates_own(write: WriteOverlay) -> None:
+    packs = write("")
+    alone, gates = policies_in_force(packs), Gate.load(packs).policies
+    for name in ("cn", "us+us-tcpa", "my-bank"):
+        assert alone.resolve(name, "zh") == gates.resolve(name, "zh")
 
 
 def test_a_folder_or_file_that_is_none(tmp_path: Path) -> None:
