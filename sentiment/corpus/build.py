@@ -126,6 +126,8 @@ PATTERNS = {
     "felt_en": "en",
     "near_zh": "zh",
     "near_en": "en",
+    "pairs_zh": "zh",
+    "pairs_en": "en",
 }
 """Pattern files by name, with their language."""
 TRAINING = (*PATTERNS, "hand", "heard")
