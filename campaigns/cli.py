@@ -92,7 +92,8 @@ def _tell(report: ImportReport, dry_run: bool, all_or_nothing: bool) -> None:
         kept_out = bool(report.problems) and all_or_nothing
         done = f"would {'NOT ' if kept_out else ''}be imported (dry run)"
     else:
-        done = "imported" if report.written else "NOT imported"
+        taken = report.written and any(n for name, n in report.counts.items() if name != "refused")
+        done = "imported" if taken or not report.problems else "NOT imported"
     typer.echo(f"{report.file}: {report.rows} rows ({report.encoding}): {counts}; {done}")
     if not report.written and not dry_run:
         typer.echo("nothing was changed: mend the rows above, or use --skip-bad-rows", err=True)

@@ -44,6 +44,9 @@ def test_import_plan_status_stop(tmp_path: Path) -> None:
     code, out, err = run("import", bad, *home, "--as-of", "2026-11-18", "--errors", tmp_path / "errors.csv")
     assert code == 1 and "NOT imported" in out and "line 4, phone" in err
     assert list(csv.reader((tmp_path / "errors.csv").read_text().splitlines()))[1][:2] == ["4", "phone"]
+    worse = write(tmp_path / "worse.csv", [{**GOOD, "account": "B", "phone": "0"}])
+    code, out, err = run("import", worse, *home, "--as-of", "2026-11-18", "--skip-bad-rows")
+    assert code == 1 and "1 refused; NOT imported" in out
     code, out, _ = run("import", good, *home, "--as-of", "2026-11-18", "--json")
     assert (code, json.loads(out)["new"]) == (0, 2)
 
