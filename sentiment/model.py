@@ -1,8 +1,9 @@
-"""The embedded intent and emotion model at run time: a small transformer, a linear layer over n-grams, and for English
-a borrowed sentence encoder, together.
+"""The embedded intent and emotion model at run time: a small transformer, a linear layer over n-grams, and two borrowed
+sentence encoders, one for English and one for both languages, together.
 
 A model is a folder: ``encoder.npz`` (``sentiment.encoder``), ``linear.npz`` (below), ``calibration.json`` and, where
-the calibration speaks of it, ``english.npz`` (``sentiment.english``). Their log-probabilities are mixed and tempered;
+the calibration speaks of them, ``english.npz`` (``sentiment.english``) and ``meaning.npz`` (``sentiment.meaning``).
+Their log-probabilities are mixed and tempered;
 whether a further intent is there as well is a logistic function of the transformer's own sigmoid and the mixture. All
 of it is numpy.
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ from sentiment.english import English
 from sentiment.errors import ModelError
 from sentiment.features import BUCKETS, features
 from sentiment.labels import EMOTIONS, INTENTS
+from sentiment.meaning import Meaning
 
 DEFAULT_MODEL = Path(__file__).parent / "models"
-PARTS = ("encoder.npz", "linear.npz", "english.npz", "calibration.json")
+PARTS = ("encoder.npz", "linear.npz", "english.npz", "meaning.npz", "calibration.json")
 Array = NDArray[np.float32]
 _NEUTRAL = list(EMOTIONS).index("neutral")
 Request = tuple[str, str, str | None]
@@ -52,58 +54,75 @@ def log_softmax(logits: Array) -> Array:
     return out
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How raw scores become probabilities; everything here was set on families that no weight was trained on.
+Shares = tuple[float, float]
+"""One model's say beside another's: in intents, in emotions."""
 
-    ``share``: the transformer's say in the mixture, the linear layer has the rest (intents, emotions).
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a language's mixed scores become probabilities.
+
     ``temperature``: of the mixed log-probabilities (intents, emotions). ``present``: logistic weights of the
     transformer's own sigmoid logit and of the mixture's log-probability, and the constant. ``sure``: below it the main
-    intent is ``other``. ``plain``: added to the log-probability of ``neutral``: a model that has seen mostly plain
-    sentences overlooks quiet feelings. ``further``: above it a further intent counts; ``safety``: the lower bar for
-    safety intents, a language each.
-
-    ``english``: the same for English where there is a sentence encoder for it, which then stands for the transformer
-    while the mixture above stands for the linear layer.
+    intent is ``other``. ``further``: above it a further intent counts; ``safety``: the lower bar for safety intents.
+    ``plain``: added to the log-probability of ``neutral``: a model that has seen mostly plain sentences overlooks
+    quiet feelings.
     """
 
-    share: tuple[float, float]
     temperature: tuple[float, float]
     present: tuple[float, float, float]
     sure: float
     further: float
-    safety: Mapping[str, float]
+    safety: float
     plain: float = 0.0
-    english: Calibration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What each model has to say and how to read it; everything here was set on families that no weight was trained on.
+
+    ``share``: the transformer's say beside the linear layer. ``english``: the English encoder's say beside both, None
+    where there is none; ``meaning``: by language, that of the multilingual encoder's head beside all others.
+    ``readings``: by language.
+    """
+
+    share: Shares
+    readings: Mapping[str, Reading]
+    english: Shares | None = None
+    meaning: Mapping[str, Shares] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Calibration:
         """Raises ``ModelError`` if the file is missing or damaged."""
         try:
-            return cls._read(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as e:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                _pair(data["share"]),
+                {lang: _reading(data["readings"][lang]) for lang in ("zh", "en")},
+                None if data.get("english") is None else _pair(data["english"]),
+                {lang: _pair(shares) for lang, shares in data.get("meaning", {}).items()},
+            )
+        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
             raise ModelError(f"the understanding model's {path} is damaged: {' '.join(str(e).split())}") from e
-
-    @classmethod
-    def _read(cls, data: Any, langs: Sequence[str] = ("zh", "en")) -> Calibration:
-        english = data.get("english")
-        return cls(
-            (float(data["share"][0]), float(data["share"][1])),
-            (float(data["temperature"][0]), float(data["temperature"][1])),
-            (float(data["present"][0]), float(data["present"][1]), float(data["present"][2])),
-            float(data["sure"]),
-            float(data["further"]),
-            {lang: float(data["safety"][lang]) for lang in langs},
-            float(data.get("plain", 0.0)),
-            None if english is None else cls._read(english, ("en",)),
-        )
-
-    def of(self, lang: str) -> Calibration:
-        """What holds for a language."""
-        return self.english if lang == "en" and self.english is not None else self
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+def _pair(data: Any) -> Shares:
+    return float(data[0]), float(data[1])
+
+
+def _reading(data: Any) -> Reading:
+    own, mixture, constant = (float(weight) for weight in data["present"])
+    return Reading(
+        _pair(data["temperature"]),
+        (own, mixture, constant),
+        float(data["sure"]),
+        float(data["further"]),
+        float(data["safety"]),
+        float(data["plain"]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +172,7 @@ class IntentModel:
     linear: LinearModel
     calibration: Calibration
     english: English | None = None
+    meaning: Meaning | None = None
 
     @classmethod
     def load(cls, folder: Path = DEFAULT_MODEL, *, english: Path | None = None) -> IntentModel:
@@ -167,6 +187,7 @@ class IntentModel:
             linear,
             calibration,
             None if calibration.english is None else English.load(english or folder / "english.npz"),
+            Meaning.load(folder / "meaning.npz") if calibration.meaning else None,
         )
 
     def scores(self, text: str, lang: str, expects: str | None = None) -> Scores:
@@ -177,29 +198,34 @@ class IntentModel:
         """Calibrated probabilities of several utterances, in order; each part reads them together."""
         if not requests:
             return []
+        c, n = self.calibration, len(INTENTS)
         read = self.encoder.logits([self.encoder.tokenizer.encode(*request) for request in requests])
-        ours = [self._ours(one, self.linear.logits(*r)) for one, r in zip(read, requests, strict=True)]
-        calibrations = [self.calibration] * len(requests)
-        if self.english is not None and self.calibration.english is not None:
+        grams = [self.linear.logits(*request) for request in requests]
+        mixture = [together(one, two[:n], two[n:], c.share) for one, two in zip(read, grams, strict=True)]
+        if self.english is not None and c.english is not None:
             at = [i for i, (_, lang, _) in enumerate(requests) if lang == "en"]
-            if at:
-                likened = self.english.logits([requests[i][0] for i in at], [requests[i][2] for i in at])
-                for i, one in zip(at, likened, strict=True):
-                    ours[i] = together(one, ours[i].main, ours[i].emotion, self.calibration.english)
-                    calibrations[i] = self.calibration.english
-        return [_calibrated(one, c) for one, c in zip(ours, calibrations, strict=True)]
-
-    def _ours(self, one: Logits, linear: Array) -> Logits:
-        n = len(INTENTS)
-        return together(one, linear[:n], linear[n:], self.calibration)
+            likened = self.english.logits([requests[i][0] for i in at], [requests[i][2] for i in at]) if at else []
+            for i, one in zip(at, likened, strict=True):
+                mixture[i] = together(one, mixture[i].main, mixture[i].emotion, c.english)
+        if self.meaning is not None:
+            meant = self.meaning.logits([text for text, _, _ in requests], [expects for _, _, expects in requests])
+            for i, (_, lang, _) in enumerate(requests):
+                mixture[i] = with_meaning(mixture[i], meant[i], c.meaning[lang])
+        return [_calibrated(one, c.readings[lang]) for one, (_, lang, _) in zip(mixture, requests, strict=True)]
 
 
-def together(one: Logits, main: Array, emotion: Array, c: Calibration) -> Logits:
+def together(one: Logits, main: Array, emotion: Array, share: Shares) -> Logits:
     """A model's scores mixed with another's; ``present`` stays the first one's own."""
-    return Logits(mixed(one.main, main, c.share[0]), one.present, mixed(one.emotion, emotion, c.share[1]))
+    return Logits(mixed(one.main, main, share[0]), one.present, mixed(one.emotion, emotion, share[1]))
 
 
-def _calibrated(one: Logits, c: Calibration) -> Scores:
+def with_meaning(one: Logits, meant: Array, share: Shares) -> Logits:
+    """Scores mixed with the head's on the multilingual encoder; ``present`` stays as it was."""
+    n = len(INTENTS)
+    return Logits(mixed(meant[:n], one.main, share[0]), one.present, mixed(meant[n:], one.emotion, share[1]))
+
+
+def _calibrated(one: Logits, c: Reading) -> Scores:
     intents = np.exp(log_softmax(one.main / np.float32(c.temperature[0])))
     emotion = one.emotion / np.float32(c.temperature[1])
     emotion[_NEUTRAL] += c.plain

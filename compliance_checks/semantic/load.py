@@ -16,12 +16,14 @@ from agent.events import Lang
 from compliance_checks.semantic.embedded import Embedded
 from compliance_checks.semantic.english import English
 from compliance_checks.semantic.linear import Linear
+from compliance_checks.semantic.meaning import Meaning
 from compliance_checks.semantic.model import Array, SemanticError, SemanticModel
+from sentence_encoder import multilingual
 from sentence_encoder.pieces import Pieces
 from sentence_encoder.store import unpacked
 
 EMBEDDED: Final = Path(__file__).parent / "model" / "semantic.npz"
-FORMAT: Final = 2
+FORMAT: Final = 3
 # What a damaged archive, its description or its arrays raise while they are read.
 _BROKEN: Final = (
     OSError,
@@ -35,6 +37,8 @@ _BROKEN: Final = (
     IndexError,
     AttributeError,
 )
+MEANING: Final = "meaning."
+"""Begins the names of the weights of the head on the multilingual encoder."""
 _LANGS: Final[tuple[Lang, ...]] = ("zh", "en")
 
 
@@ -69,8 +73,8 @@ def read_npz(path: Path, threshold: float | None = None) -> SemanticModel:
 
 
 def fingerprint_of(content: bytes) -> str:
-    """What a model read from ``content`` calls itself in a policy's hash."""
-    return hashlib.sha256(content).hexdigest()
+    """What a model read from ``content`` calls itself in a policy's hash: it and the encoder that it may lean on."""
+    return hashlib.sha256(content + multilingual.fingerprint().encode()).hexdigest()
 
 
 def _build(meta: dict[str, Any], arrays: dict[str, Array], threshold: float | None, fingerprint: str) -> SemanticModel:
@@ -88,9 +92,16 @@ def _build(meta: dict[str, Any], arrays: dict[str, Array], threshold: float | No
     share = float(meta["share"])
     if not 0 <= share <= 1:
         raise ValueError(f"share {share}")
+    meant: dict[Lang, float] = {lang: float(meta["meaning"][lang]) for lang in _LANGS}
+    if not all(0 <= value <= 1 for value in meant.values()):
+        raise ValueError(f"share {meant}")
+    meaning = None
+    if any(meant.values()):
+        head = {name.removeprefix(MEANING): value for name, value in arrays.items() if name.startswith(MEANING)}
+        meaning = Meaning(multilingual.shipped(), head, len(categories) + 1)
     english = None
     if share:
         pieces = Pieces(meta["pieces"], meta["piece_scores"])
         english = English(pieces, arrays, len(categories) + 1)
     linear = Linear(arrays["linear.weights"], arrays["linear.bias"])
-    return Embedded(str(meta["name"]), linear, english, share, categories, chosen, scale, fingerprint)
+    return Embedded(str(meta["name"]), linear, english, share, meaning, meant, categories, chosen, scale, fingerprint)

@@ -1,6 +1,6 @@
 """``python -m compliance_checks.semantic.train``: the embedded semantic model and its card, from the corpus.
 
-Only the corpus's training split is learnt from. The encoder's share, the threshold and the calibration come from its
+Only the corpus's training split is learnt from. The encoders' shares, the threshold and the calibration come from its
 families held out in turn; the test split and the held-out files are measured once, at the end, and decide nothing.
 """
 
@@ -27,9 +27,11 @@ from compliance_checks.semantic.data import Reader, Text
 from compliance_checks.semantic.embedded import mixed
 from compliance_checks.semantic.english import English
 from compliance_checks.semantic.linear import Linear
-from compliance_checks.semantic.load import EMBEDDED
+from compliance_checks.semantic.load import EMBEDDED, MEANING
+from compliance_checks.semantic.meaning import Meaning
 from compliance_checks.semantic.model import Array
 from compliance_checks.semantic.store import write
+from sentence_encoder import multilingual
 from sentence_encoder.borrow import borrow
 from sentence_encoder.pieces import Pieces
 
@@ -37,23 +39,48 @@ log = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
 LANGS: tuple[Lang, ...] = ("zh", "en")
 FALSE_POSITIVES = 0.005  # the share of compliant sentences that the threshold may refuse, on held-out families
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the encoder in English, to choose from
+SHARES = (0.0, 0.25, 0.5, 0.75)  # of the encoder in English, to choose from
+MEANT = (0.0, 0.15, 0.3, 0.45, 0.6)  # of the multilingual encoder beside the others
+CHOSEN_AT = (
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+)  # shares of compliant sentences refused, over which shares of the parts are compared
 
 
 @dataclass(frozen=True, slots=True)
+class Say:
+    """What the encoders have to say: the English one beside the n-grams, the multilingual one beside both."""
+
+    english: float
+    meaning: dict[Lang, float]
+
+
 class Trained:
     """Weights ready to store, and how to score texts with each part of them."""
 
-    weights: dict[str, Array]
-    linear: Linear
-    english: English | None
+    def __init__(
+        self, weights: dict[str, Array], linear: Linear, english: English | None, meaning: Meaning | None
+    ) -> None:
+        self.weights = weights
+        self._linear, self._english, self._meaning = linear, english, meaning
+        self._parts: dict[tuple[tuple[str, ...], Lang, str], tuple[Array, Array, Array]] = {}
 
-    def score(self, share: float) -> calibrate.Score:
+    def _read(self, texts: Sequence[str], lang: Lang, party: str) -> tuple[Array, Array, Array]:
+        """Logits of n-grams, of English and of the meaning; those of a part that is not there are the n-grams'."""
+        key = (tuple(texts), lang, party)
+        if key not in self._parts:
+            grams = self._linear.logits(texts, lang, party)
+            english = self._english.logits(texts, party) if lang == "en" and self._english else grams
+            meaning = self._meaning.logits(texts, lang, party) if self._meaning else grams
+            self._parts[key] = grams, english, meaning
+        return self._parts[key]
+
+    def score(self, say: Say) -> calibrate.Score:
         def logits(texts: Sequence[str], lang: Lang, party: str) -> Array:
-            found = self.linear.logits(texts, lang, party)
-            if lang == "zh" or self.english is None or not share:
-                return found
-            return mixed(found, self.english.logits(texts, party), share)
+            grams, english, meaning = self._read(texts, lang, party)
+            return mixed(mixed(grams, english, say.english), meaning, say.meaning[lang])
 
         return logits
 
@@ -75,6 +102,7 @@ class Trainer:
         self.categories = sorted({row.category for row in rows if row.violation})
         self.pieces: Pieces | None = None
         self._options = options
+        self._encoder = multilingual.shipped()
         if options.encoder:
             self.pieces, self._borrowed = borrow(options.encoder)
         everyday = data.benign(reader, options.public, ROOT)
@@ -95,7 +123,10 @@ class Trainer:
             tuned = self._tuned([text for text in texts if text.lang == "en"], seed)
             english = English(self.pieces, tuned, len(self.categories) + 1)
             found |= tuned
-        return Trained(found, Linear(weights, bias), english)
+        head = learn.meaning(self._encoder, texts, self.categories, seed)
+        found |= {MEANING + name: value for name, value in head.items()}
+        meaning = Meaning(self._encoder, head, len(self.categories) + 1)
+        return Trained(found, Linear(weights, bias), english, meaning)
 
     def _tuned(self, texts: list[Text], seed: int) -> dict[str, Array]:
         assert self.pieces
@@ -110,16 +141,16 @@ def folds(rows: Sequence[Example], count: int, seed: int) -> list[set[str]]:
 
 
 def cross_scores(
-    rows: Sequence[Example], trainer: Trainer, shares: Sequence[float], reader: Reader, count: int, seed: int
-) -> dict[float, calibrate.FLOATS]:
-    """Each row's raw score by a model that saw none of its family, for every share."""
-    raw = {share: np.zeros(len(rows)) for share in shares}
+    rows: Sequence[Example], trainer: Trainer, says: Sequence[Say], reader: Reader, count: int, seed: int
+) -> list[calibrate.FLOATS]:
+    """For every say each row's raw score by a model that saw none of its family."""
+    raw = [np.zeros(len(rows)) for _ in says]
     for number, held in enumerate(folds(rows, count, seed)):
         started = time.monotonic()
         trained = trainer.fit(held, seed + number)
         at = [i for i, row in enumerate(rows) if row.family in held]
-        for share in shares:
-            raw[share][at] = calibrate.raw_scores([rows[i] for i in at], trained.score(share), reader)
+        for scores, say in zip(raw, says, strict=True):
+            scores[at] = calibrate.raw_scores([rows[i] for i in at], trained.score(say), reader)
         log.warning("fold %d of %d: %.0f s", number + 1, count, time.monotonic() - started)
     return raw
 
@@ -163,19 +194,27 @@ def probabilities(raw: calibrate.FLOATS, scale: tuple[float, float]) -> calibrat
     return np.asarray(1 / (1 + np.exp(-np.clip(scale[0] * raw + scale[1], -30, 30))))
 
 
-def best_share(raw: dict[float, calibrate.FLOATS], rows: Sequence[Example]) -> float:
-    """The share with which most English violations of held-out families lie above the threshold's bound."""
-    at = [i for i, row in enumerate(rows) if row.lang == "en"]
-    wrong = np.array([rows[i].violation for i in at])
+def all_says(with_english: bool) -> list[Say]:
+    """Every combination to choose from; what Mandarin gets of one is chosen apart from what English gets."""
+    return [Say(e, {"zh": m, "en": m}) for e in (SHARES if with_english else (0.0,)) for m in MEANT]
 
-    def found(share: float) -> float:
-        scores = raw[share][at]
-        p = probabilities(scores, calibrate.platt(scores, wrong))
-        return float((p[wrong] >= calibrate.threshold_for(p, wrong, FALSE_POSITIVES)).mean())
 
-    for share in raw:
-        log.warning("share %.2f of the encoder: %.3f of the English violations", share, found(share))
-    return max(raw, key=found)
+def best_say(says: Sequence[Say], raw: Sequence[calibrate.FLOATS], rows: Sequence[Example]) -> Say:
+    """The shares with which most violations of held-out families lie above the compliant sentences, by language."""
+
+    def found(scores: calibrate.FLOATS, lang: Lang) -> float:
+        of_it = np.array([row.lang == lang for row in rows])
+        wrong = np.array([row.violation for row in rows])
+        fine = np.sort(scores[of_it & ~wrong])[::-1]
+        return float(np.mean([(scores[of_it & wrong] > fine[int(share * len(fine))]).mean() for share in CHOSEN_AT]))
+
+    best: dict[Lang, Say] = {}
+    for lang in LANGS:
+        reached = [found(scores, lang) for scores in raw]
+        for say, value in zip(says, reached, strict=True):
+            log.warning("%s: English %.2f, meaning %.2f: %.3f", lang, say.english, say.meaning[lang], value)
+        best[lang] = says[int(np.argmax(reached))]
+    return Say(best["en"].english, {lang: say.meaning[lang] for lang, say in best.items()})
 
 
 def main() -> None:
@@ -192,29 +231,41 @@ def main() -> None:
     sets = {name: of for name, of in sets.items() if of}
     ruled = {name: calibrate.ruled_out(of) for name, of in {HELD_OUT: rows, **sets}.items()}
 
-    shares = SHARES if trainer.pieces else (0.0,)
-    raw = cross_scores(rows, trainer, shares, reader, options.folds, options.seed)
-    share = best_share(raw, rows)
+    says = all_says(trainer.pieces is not None)
+    raw = cross_scores(rows, trainer, says, reader, options.folds, options.seed)
+    say = best_say(says, raw, rows)
+    of_each = {
+        lang: raw[says.index(Say(say.english if lang == "en" else 0.0, _alike(say.meaning[lang])))] for lang in LANGS
+    }
+    chosen = np.array([of_each[row.lang][i] for i, row in enumerate(rows)])
+    alone = Say(0.0, _alike(0.0))
     final = trainer.fit(set(), options.seed)
     measured = {
-        kind: measure(raw[of], rows, final.score(of), sets, ruled, reader)
-        for kind, of in {"shipped": share, "n-grams alone": 0.0}.items()
+        kind: measure(scores, rows, final.score(of), sets, ruled, reader)
+        for kind, of, scores in (("shipped", say, chosen), ("n-grams alone", alone, raw[says.index(alone)]))
     }
     for kind, result in measured.items():
         log.warning("%s: %s", kind, json.dumps(asdict(result), ensure_ascii=False, indent=1))
-    pieces = trainer.pieces if share else None
+    pieces = trainer.pieces if say.english else None
     meta = {
         "name": "callgate-semantic",
         "categories": trainer.categories,
         "threshold": measured["shipped"].threshold,
         "scale": measured["shipped"].scale,
-        "share": share,
+        "share": say.english,
+        "meaning": say.meaning,
         "pieces": list(pieces.table) if pieces else [],
         "piece_scores": list(pieces.scores) if pieces else [],
     }
-    write(options.out, {name: w for name, w in final.weights.items() if pieces or "linear" in name}, meta)
-    text = card(share, measured, trainer.categories, len(rows), options.out.stat().st_size, bool(options.public))
+    kept = {name: w for name, w in final.weights.items() if pieces or name.startswith(("linear.", MEANING))}
+    write(options.out, kept, meta)
+    size = options.out.stat().st_size
+    text = card(say.english, say.meaning, measured, trainer.categories, len(rows), size, bool(options.public))
     (options.out.parent / "README.md").write_text(text, encoding="utf-8")
+
+
+def _alike(share: float) -> dict[Lang, float]:
+    return {"zh": share, "en": share}
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,9 +1,9 @@
 """Trains the embedded intent and emotion model: ``python -m sentiment.training [--public FOLDER] [--encoder FOLDER]``.
 
 Whole families of utterances are held out (two tenths to test, one to calibrate); the figures printed are on those.
-That pair is kept in ``unseen/`` beside the model for the benchmark. What ships goes on from there over everything,
-but for the English part: what ``--encoder`` makes has seen the training families alone and stands beside both pairs;
-without that option one that lies in the folder stays as it is.
+That pair is kept in ``unseen/`` beside the model for the benchmark, with a head on the multilingual encoder that has
+seen no more. What ships goes on from there over everything, but for the English part: what ``--encoder`` makes has seen
+the training families alone and stands beside both pairs; without that option one that lies in the folder stays.
 The files of ``corpus.build.UNSEEN`` are measured and never trained on.
 """
 
@@ -14,15 +14,18 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sentence_encoder import multilingual
 from sentence_encoder.borrow import BorrowError, borrow
+from sentence_encoder.multilingual import MultilingualError
 from sentiment.corpus.build import FOLDER, UNSEEN, Utterance, corpus, load
+from sentiment.encoder import Encoder
 from sentiment.english import English, save_english
 from sentiment.errors import ModelError
-from sentiment.model import DEFAULT_MODEL, PARTS, Calibration, IntentModel
+from sentiment.meaning import Meaning, save_meaning
+from sentiment.model import DEFAULT_MODEL, PARTS, Calibration, IntentModel, LinearModel
 from sentiment.tokens import Tokenizer
 from sentiment.training import transformer
 from sentiment.training.augment import Example
@@ -30,23 +33,21 @@ from sentiment.training.calibrate import calibrate
 from sentiment.training.english import tune
 from sentiment.training.evaluate import errors, measure, part
 from sentiment.training.linear import save_linear, train_linear
+from sentiment.training.meaning import learn_meaning
 from sentiment.training.public import beside_the_point, load_public, with_feeling
 
 _FINAL_RATE = 0.5
 """Learning rate of the last passes, over everything, beside that of the split's."""
 
 
-def _with_english(
-    out: Path, english_file: Path, dev: Sequence[Utterance], test: Sequence[Utterance]
-) -> dict[str, dict[str, float]]:
-    """Calibrates the English part beside the pairs at hand, which stay as they are; figures of the unseen families."""
+def _calibrated_anew(out: Path, english: English | None, dev: Sequence[Utterance]) -> None:
+    """Sets shares and readings anew for the parts at hand, which stay as they are."""
     unseen = out / "unseen"
-    pair = IntentModel.load(unseen, english=english_file)
-    calibration = calibrate(pair.encoder, pair.linear, dev, English.load(english_file))
+    encoder, linear = Encoder.load(unseen / "encoder.npz"), LinearModel.load(unseen / "linear.npz")
+    head = unseen / "meaning.npz"
+    calibration = calibrate(encoder, linear, dev, english, Meaning.load(head) if head.is_file() else None)
     for folder in (unseen, out):
-        before = Calibration.load(folder / "calibration.json")
-        replace(before, english=calibration.english).save(folder / "calibration.json")
-    return measure(IntentModel.load(unseen, english=english_file), test)
+        calibration.save(folder / "calibration.json")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--english-epochs", type=int, default=5)
     parser.add_argument("--english-only", action="store_true", help="keep both pairs; tune and calibrate English only")
+    parser.add_argument(
+        "--meaning-only", action="store_true", help="keep all other parts; learn the multilingual encoder's head only"
+    )
     parser.add_argument("--public-epochs", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=7, help="passes over our own corpus")
     parser.add_argument("--seed", type=int, default=7)
@@ -98,14 +102,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             save_english(english_file, pieces, tuned)
         if english_file.is_file():
             english = English.load(english_file)
-    except (BorrowError, ModelError) as e:
+        if args.meaning_only:
+            for folder, rows in ((unseen, sides["train"]), (args.out, utterances)):
+                save_meaning(folder / "meaning.npz", learn_meaning(multilingual.shipped(), rows, args.seed))
+    except (BorrowError, ModelError, MultilingualError) as e:
         sys.stderr.write(f"{e}\n")
         return 2
-    if english is not None and args.english_only:
-        report: dict[str, object] = {
-            "unseen_families": _with_english(args.out, english_file, sides["dev"], sides["test"])
-        }
-        sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+    if args.meaning_only or (english is not None and args.english_only):
+        _calibrated_anew(args.out, english, sides["dev"])
+        split = IntentModel.load(unseen, english=english_file)
+        shown: dict[str, object] = {"unseen_families": measure(split, sides["test"])}
+        sys.stdout.write(json.dumps(shown, ensure_ascii=False, indent=1) + "\n")
         return 0
     start: dict[str, Any]
     others: list[transformer.Weights] = []
@@ -144,8 +151,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         linear = train_linear(rows, seed=args.seed)
         save_linear(linear, out / "linear.npz")
         encoder = transformer.as_encoder(tokenizer, members)
-        calibration = calibration or calibrate(encoder, linear, sides["dev"], english)
-        model = IntentModel(encoder, linear, calibration, english)
+        save_meaning(out / "meaning.npz", learn_meaning(multilingual.shipped(), rows, args.seed))
+        meaning = Meaning.load(out / "meaning.npz")
+        calibration = calibration or calibrate(encoder, linear, sides["dev"], english, meaning)
+        model = IntentModel(encoder, linear, calibration, english, meaning)
         model.calibration.save(out / "calibration.json")
         return model
 
@@ -154,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         english = split.english
     else:
         split = fit(sides["train"], None, unseen)
-    report = {}
+    report: dict[str, object] = {}
     model = split
     if not args.no_final:
         model = fit(utterances, split.calibration, args.out)

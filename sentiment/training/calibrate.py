@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from sentiment.corpus.build import Utterance
 from sentiment.encoder import Encoder, Logits
 from sentiment.english import English
 from sentiment.labels import EMOTIONS, INTENTS
-from sentiment.model import Calibration, LinearModel, log_softmax, mixed, together
+from sentiment.meaning import Meaning
+from sentiment.model import Calibration, LinearModel, Reading, Shares, log_softmax, mixed, together, with_meaning
 from sentiment.training.evaluate import macro_f1, safety
 from sentiment.understand import SAFETY, is_settled
 
@@ -74,9 +75,14 @@ class _Read:
 
 
 def calibrate(
-    encoder: Encoder, linear: LinearModel, utterances: Sequence[Utterance], english: English | None = None
+    encoder: Encoder,
+    linear: LinearModel,
+    utterances: Sequence[Utterance],
+    english: English | None = None,
+    meaning: Meaning | None = None,
 ) -> Calibration:
-    """A calibration of the models together: the transformer with the linear layer, then English with both."""
+    """A calibration of the models together: the transformer with the linear layer, English with both, and the head on
+    the multilingual encoder with all of them, language by language."""
     n = len(INTENTS)
     read = [
         one
@@ -86,42 +92,64 @@ def calibrate(
         )
     ]
     grams = np.stack([linear.logits(u.text, u.lang, u.expects) for u in utterances])
-    ours = _fit(_Read.of(read), grams[:, :n], grams[:, n:], utterances, ("zh", "en"))
-    if english is None:
-        return ours
-    at = [i for i, u in enumerate(utterances) if u.lang == "en"]
-    said = [utterances[i] for i in at]
-    likened = english.logits([u.text for u in said], [u.expects for u in said])
-    base = _Read.of([together(read[i], grams[i, :n], grams[i, n:], ours) for i in at])
-    return replace(ours, english=_fit(_Read.of(likened), base.main, base.emotion, said, ("en",)))
+    share = _shares(_Read.of(read), grams[:, :n], grams[:, n:], utterances)
+    mixture = [together(one, two[:n], two[n:], share) for one, two in zip(read, grams, strict=True)]
+    at = {lang: [i for i, u in enumerate(utterances) if u.lang == lang] for lang in ("zh", "en")}
+    english_share: Shares | None = None
+    if english is not None:
+        said = [utterances[i] for i in at["en"]]
+        likened = english.logits([u.text for u in said], [u.expects for u in said])
+        base = _Read.of([mixture[i] for i in at["en"]])
+        english_share = _shares(_Read.of(likened), base.main, base.emotion, said)
+        for i, one in zip(at["en"], likened, strict=True):
+            mixture[i] = together(one, mixture[i].main, mixture[i].emotion, english_share)
+    meant_share: dict[str, Shares] = {}
+    readings: dict[str, Reading] = {}
+    for lang, places in at.items():
+        said = [utterances[i] for i in places]
+        if meaning is not None:
+            meant = meaning.logits([u.text for u in said], [u.expects for u in said])
+            base = _Read.of([mixture[i] for i in places])
+            head = _Read(meant[:, :n], base.present, meant[:, n:])
+            meant_share[lang] = _shares(head, base.main, base.emotion, said)
+            for i, one in zip(places, meant, strict=True):
+                mixture[i] = with_meaning(mixture[i], one, meant_share[lang])
+        readings[lang] = _fit(_Read.of([mixture[i] for i in places]), said)
+    return Calibration(share, readings, english_share, meant_share)
 
 
-def _fit(
-    first: _Read, main: Array, emotion: Array, utterances: Sequence[Utterance], langs: Sequence[str]
-) -> Calibration:
+def _gold(utterances: Sequence[Utterance]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     intents, emotions = list(INTENTS), list(EMOTIONS)
-    gold = np.array([intents.index(u.intent) for u in utterances])
-    felt = np.array([emotions.index(u.emotion) for u in utterances])
-    share = _best_share(first.main, main, gold, intents), _best_share(first.emotion, emotion, felt, emotions)
-    both = np.stack([mixed(a, b, share[0]) for a, b in zip(first.main, main, strict=True)])
-    feeling = np.stack([mixed(a, b, share[1]) for a, b in zip(first.emotion, emotion, strict=True)])
-    wanted = np.zeros_like(first.present)
+    return (
+        np.array([intents.index(u.intent) for u in utterances]),
+        np.array([emotions.index(u.emotion) for u in utterances]),
+    )
+
+
+def _shares(first: _Read, main: Array, emotion: Array, utterances: Sequence[Utterance]) -> Shares:
+    gold, felt = _gold(utterances)
+    return _best_share(first.main, main, gold, [*INTENTS]), _best_share(first.emotion, emotion, felt, [*EMOTIONS])
+
+
+def _fit(both: _Read, utterances: Sequence[Utterance]) -> Reading:
+    """How one language's mixed scores are read."""
+    intents, emotions = list(INTENTS), list(EMOTIONS)
+    gold, felt = _gold(utterances)
+    wanted = np.zeros_like(both.present)
     for i, u in enumerate(utterances):
         wanted[i, [intents.index(name) for name in (u.intent, *u.also)]] = 1.0
-    weights = logistic(np.stack([first.present.ravel(), both.ravel()], axis=1), wanted.ravel())
-    present = 1 / (1 + np.exp(-(weights[0] * first.present + weights[1] * both + weights[2])))
-    heat = temperature(both, gold)
-    best = [(intents[int(one.argmax())], float(np.exp(log_softmax(one / np.float32(heat))).max())) for one in both]
-    bars = {lang: _safety_bar([u.lang == lang for u in utterances], utterances, present, best) for lang in langs}
-    warm = temperature(feeling, felt)
-    return Calibration(
-        share,
+    weights = logistic(np.stack([both.present.ravel(), both.main.ravel()], axis=1), wanted.ravel())
+    present = 1 / (1 + np.exp(-(weights[0] * both.present + weights[1] * both.main + weights[2])))
+    heat = temperature(both.main, gold)
+    best = [(intents[int(one.argmax())], float(np.exp(log_softmax(one / np.float32(heat))).max())) for one in both.main]
+    warm = temperature(both.emotion, felt)
+    return Reading(
         (heat, warm),
         (float(weights[0]), float(weights[1]), float(weights[2])),
         sure=0.2,
         further=_FURTHER,
-        safety=bars,
-        plain=_plain(feeling / np.float32(warm), felt, emotions),
+        safety=_safety_bar(utterances, present, best),
+        plain=_plain(both.emotion / np.float32(warm), felt, emotions),
     )
 
 
@@ -139,11 +167,9 @@ def _plain(logits: Array, gold: NDArray[np.int64], names: Sequence[str]) -> floa
     return max((add for add in _PLAIN if value(add) >= best - _NEAR), key=lambda add: -abs(add))
 
 
-def _safety_bar(
-    inside: Sequence[bool], utterances: Sequence[Utterance], present: Array, best: Sequence[tuple[str, float]]
-) -> float:
+def _safety_bar(utterances: Sequence[Utterance], present: Array, best: Sequence[tuple[str, float]]) -> float:
     """The lowest bar at which the safety intents, rules included, are right ``_LEAST_PRECISION`` of the time."""
-    rows = [(u, p, b) for u, p, b, ok in zip(utterances, present, best, inside, strict=True) if ok]
+    rows = list(zip(utterances, present, best, strict=True))
     wanted = [{u.intent, *u.also} for u, _, _ in rows]
     by_rule = [set(rules.fired(u.text, u.lang)) & SAFETY for u, _, _ in rows]
     names = list(INTENTS)

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sentence_encoder.classifier import HIDDEN, head_shapes
+from sentence_encoder.classifier import head_shapes
+from sentence_encoder.head import HIDDEN
 from sentence_encoder.network import POOLED
 from sentence_encoder.pieces import UNKNOWN, Pieces
 from sentiment.corpus.build import Utterance

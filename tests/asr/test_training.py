@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from asr.training import flite, synth
 from asr.training.augment import Augmenter, change_speed, warped
 from asr.training.batching import IGNORED, Example, Pool, batches, longest_at, make_batch
 from asr.training.convert import convert
 from asr.training.grow import grow
 from asr.training.model import CtcUnits, Shape, Trained
 from asr.training.pool import Clip, read_shard, write_shard
+from asr.training.restore import shape, variables, weights
+from asr.training.scoring import error_rate
 from asr.training.synth import speak
 from asr.training.text import common_characters, english, general, mandarin
 from asr.training.tokenizer import Vocabulary, build
 from asr.training.train import greedy, losses, rate_at
 from asr.training.voices import SEEN_VARIANTS, UNSEEN_VARIANTS, Lang, draw
-from asr.whisper import FasterWhisper
+from asr.whisper import EMBEDDED, FasterWhisper
 from audio.espeak import synthesize
 from audio.telephone import RATE, resample
 
@@ -157,6 +162,77 @@ def test_learning_converts_and_loads(tmp_path: Path, vocabulary: Vocabulary, cli
     convert(run, tmp_path / "model")
     loaded = FasterWhisper.load(tmp_path / "model")
     assert loaded.transcribe(clips[0].audio.astype(np.float32) / 32768, RATE, "zh").lang == "zh"
+
+
+def test_training_goes_on_from_the_model_that_ships(clips: list[Clip], tmp_path: Path) -> None:
+    found = variables(EMBEDDED / "model.bin")
+    vocabulary = Vocabulary(EMBEDDED / "tokenizer.json")
+    model = Trained(shape(found), vocabulary, 40)
+    left = model.load_state_dict(weights(found), strict=False)
+    assert set(left.missing_keys) == {"ctc.weight", "ctc.bias"}
+    assert not left.unexpected_keys
+    features, _, _ = Augmenter(2).batch([clips[0].audio, clips[1].audio], hard=False)
+    heard = greedy(model.eval(), features, "zh", vocabulary)
+    assert error_rate([(c.text, text) for c, text in zip(clips[:2], heard, strict=True)], "zh") < 0.35
+
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "tokenizer.json").write_bytes((EMBEDDED / "tokenizer.json").read_bytes())
+    kept = {"model": model.state_dict(), "shape": dataclasses.asdict(model.shape), "step": 0}
+    torch.save(kept, run / "checkpoint.pt")
+    convert(run, tmp_path / "again")
+    again = variables(tmp_path / "again" / "model.bin")
+    assert set(again) == set(found)
+    for name, value in found.items():
+        np.testing.assert_allclose(again[name], value, atol=0.02 * max(1.0, float(np.abs(value).max())))
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "version"])
+def test_a_model_that_cannot_be_read_back_is_named(tmp_path: Path, damage: str) -> None:
+    whole = (EMBEDDED / "model.bin").read_bytes()
+    path = tmp_path / "model.bin"
+    path.write_bytes({"empty": b"", "cut": whole[:90_000], "version": b"\x09" + whole[1:]}[damage])
+    with pytest.raises(ValueError, match=r"model\.bin"):
+        variables(path)
+
+
+def test_a_fresh_head_learns_from_an_encoder_that_does_not_listen(vocabulary: Vocabulary, clips: list[Clip]) -> None:
+    units = CtcUnits(common_characters(), ENGLISH)
+    examples = [Example(c, vocabulary.encode(c.text, c.lang), units.encode(c.text, c.lang)) for c in clips]
+    model = Trained(TINY, vocabulary, units.size)
+    for apart in (True, False):
+        model.zero_grad()
+        _, ctc = losses(model, make_batch(examples, Augmenter(2), vocabulary, nothing=0), apart)
+        ctc.backward()
+        assert model.ctc.weight.grad is not None
+        first = model.whisper.model.encoder.conv1.weight.grad
+        assert (first is None or not first.any()) == apart
+
+
+def test_flite_is_for_english_and_named_where_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not set(flite.VOICES["seen"]) & set(flite.VOICES["unseen"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match="flite is not installed"):
+        speak("hello", "en", "seen", np.random.default_rng(0), "flite")
+    monkeypatch.setattr("sys.argv", ["synth", "--pool", str(tmp_path), "--lang", "zh", "--engine", "flite"])
+    with pytest.raises(SystemExit):
+        synth.main()
+    assert "English only" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
+def test_flite_speaks_at_many_paces() -> None:
+    rng = np.random.default_rng(1)
+    lengths = set()
+    for _ in range(4):
+        spoken = speak("i can pay on friday", "en", "seen", rng, "flite")
+        assert spoken is not None
+        assert spoken[1].startswith("flite-")
+        lengths.add(len(spoken[0]))
+        assert 0.6 * RATE < len(spoken[0]) < 4 * RATE
+    assert len(lengths) > 1
 
 
 def test_no_voice_is_both_seen_and_unseen() -> None:

@@ -186,6 +186,8 @@ def test_missing_and_broken_files_are_named_in_one_line(tmp_path: Path) -> None:
     [
         {"format": 9},
         {"share": 1.5},
+        {"meaning": {"zh": 0.3}},
+        {"meaning": {"zh": 0.3, "en": -0.1}},
         {"pieces": ["a", "b"]},
         {"threshold": {"zh": 0, "en": 0.9}},
         {"threshold": {"zh": 0.9}},
@@ -207,6 +209,7 @@ def test_a_file_whose_parts_do_not_fit_is_refused(tmp_path: Path, change: dict[s
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     weights = {"linear.weights": np.full((BUCKETS, 2), np.nan, np.float32), "linear.bias": np.zeros(2, np.float32)}
     meta = {"name": "x", "categories": ["threat"], "threshold": {"zh": 0.9, "en": 0.9}, "share": 0.0}
+    meta["meaning"] = {"zh": 0.0, "en": 0.0}
     meta["scale"] = {"zh": [1, 0], "en": [1, 0]}
     with np.errstate(invalid="ignore"):
         write(tmp_path / "nan.npz", weights, meta)
@@ -367,3 +370,59 @@ def test_the_trainer_and_the_runtime_compute_the_same(monkeypatch: pytest.Monkey
     found = English(pieces, tuned, 2).logits([text.text for text in texts], "borrower")
     np.testing.assert_allclose(found, wanted, atol=1e-3)
     assert (found.argmax(axis=1) == [1, 0]).all()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_head_on_the_shared_encoder_learns_what_it_is_shown(lang: Lang) -> None:
+    from compliance_checks.semantic import learn
+    from compliance_checks.semantic.data import OK, Text
+    from compliance_checks.semantic.meaning import Meaning
+    from sentence_encoder.multilingual import shipped
+
+    shown, asked = {
+        "zh": (("我们会找人打断你的腿", "谢谢您接听电话"), ("我们会叫人打你", "感谢您接这个电话")),
+        "en": (
+            ("we will have you beaten up", "thank you for your time"),
+            ("we will get you hurt", "thanks for waiting"),
+        ),
+    }[lang]
+    texts = [
+        Text(text, lang, party, category, party + category)
+        for text, category in zip(shown, ("threat", OK), strict=True)
+        for party in ("borrower", "third_party")
+    ]
+    once, again = (learn.meaning(shipped(), texts * 8, ["threat"], 3, passes=20) for _ in range(2))
+    assert all(np.array_equal(once[name], again[name]) for name in once)
+    found = Meaning(shipped(), once, 2).logits(asked, lang, "borrower")
+    assert (found.argmax(axis=1) == [1, 0]).all()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_shared_encoder_has_its_say_and_stands_in_the_policys_hash(
+    lang: Lang, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from compliance_checks.semantic.embedded import Embedded
+    from sentence_encoder import multilingual
+
+    assert isinstance(MODEL, Embedded)
+    assert MODEL._meant[lang] > 0
+    whole = multilingual.shipped()
+    other = multilingual.Multilingual(whole.pieces, {**whole._w, "up4.weight": np.zeros((512, 512), np.float32)})
+    monkeypatch.setattr(multilingual, "shipped", lambda: other)
+    monkeypatch.setattr(multilingual, "fingerprint", lambda: "other")
+    changed = load_model("embedded")
+    assert changed.fingerprint != MODEL.fingerprint
+    said = ["不还就等着瞧", "we know where you live"]
+    assert not np.allclose(
+        [j.violation for j in changed.judge(said, lang, "borrower")],
+        [j.violation for j in MODEL.judge(said, lang, "borrower")],
+        atol=1e-6,
+    )
+
+
+def test_masked_names_are_read_as_names() -> None:
+    from compliance_checks.semantic.meaning import readable
+    from compliance_checks.semantic.text import PLACES
+
+    for lang in ("zh", "en"):
+        assert not set(PLACES.values()) & set(readable("".join(PLACES.values()), lang))  # type: ignore[arg-type]
