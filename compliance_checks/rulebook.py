@@ -174,7 +174,7 @@ class Rulebook:
         for rule, match in matcher.matches(view, layout, matcher.hits(view, names)):
             grouped[rule].append(match)
         excused = [rule for rule in grouped if rule.startswith(EXCEPT)]
-        if excused and (turned := [match.start() for match in _TURNED[lang].finditer(view.text)]):
+        if excused and (turned := [match.start(match.lastindex or 0) for match in _TURNED[lang].finditer(view.text)]):
             for rule in excused:
                 grouped[rule] = [m for m in grouped[rule] if not _turned(m, turned, layout)]
         if excused and (crossed := [match.start() for match in _CROSSED[lang].finditer(view.text)]):
@@ -188,17 +188,26 @@ class Rulebook:
         return Reading(lang, view, layout, {rule: matches for rule, matches in kept.items() if matches})
 
 
-# Words that take a kindness back before the sentence ends: 单位我们没联系，今天再不还就难说了.
+# Words that take a kindness back before the sentence ends: 单位我们没联系，今天再不还就难说了. Where a condition
+# came first (您今天还了，领导就不会知道) the group is where it takes hold.
 _TURNED: Mapping[Lang, re.Pattern[str]] = {
     "zh": re.compile(
         r"难说|说不准|(?<![判定]我)不好说|说不定|就不一定|除非(?!.{0,8}(?:授权|同意|要求|允许|书面))"
-        r"|(?<![不无一])(?<!没有)例外|(?:今天|暂时|眼下)(?:先|就|暂)?不(?:往|给|打|联系|通知|找|告诉)|另当别论|另算|破例|再不(?:到账|还|付|处理|交)|要是[您你]不|如果[您你]不|[您你]要是不"
+        r"|(?<![不无一])(?<!没有)例外|(?:今天|暂时|眼下|目前|现在)(?:先|就|暂|还)?不(?:会|去)?(?:往|给|打|联系|通知|找|告诉)"
+        r"|(?:还|付|结清|处理|交|到账)(?:了|清|完|上|掉|好)[^。；]{0,8}"
+        r"(?:领导|老板|家|父母|爸|妈|爱人|老婆|老公|妻子|丈夫|对象|单位|公司|同事|朋友|邻居|亲戚|孩子|联系人|他|她|谁|人)[^。；]{0,4}(就不)"
+        r"|只要[您你](?:付|还|交|处理|配合|按时|结清)"
+        r"|[但可][是]?[您你]?(?:得|要|必须|最好)(?:今天|现在|马上|立刻|立即|赶紧)"
+        r"|另当别论|另算|破例|再不(?:到账|还|付|处理|交)|要是[您你]不|如果[您你]不|[您你]要是不"
     ),
     "en": re.compile(
         r"\b(?:unless|as long as|so long as|provided|if|once) (?:and until )?you"
         r" (?:pay|settle|cooperate|clear|do as|do what|do not pay|do not settle|fail to pay|refuse|keep refusing"
         r"|play|ignore)\b"
-        r"|\b(?:provided|as long as|so long as|only if)\b[^.]{0,30}\b(?:money|payment|funds|paid)\b"
+        r"|\b(?:provided|as long as|so long as|only if|if i (?:have|get|see|receive))\b[^.]{0,30}"
+        r"\b(?:money|payment|funds|paid)\b"
+        r"|\b(?:provided(?: that)?|as long as|so long as|only if|if) you (?:transfer|send|wire|deposit|make)\b"
+        r"|\bfor the (?:moment|time being)\b"
         r"|\bbut for you\b|\bin your case\b|\bmake an exception\b|\bexcept for you\b"
         r"|\b(?:another|a different) (?:matter|story)\b|\bfunny how\b"
     ),

@@ -21,10 +21,9 @@ from archive.writer import CallArchive, NewCall
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key, no store, nothing drawn at random."""
+    """No key, no store."""
     for name in ("KEYS", "ENCRYPTION", "STORE", "LOCAL"):
         monkeypatch.delenv(f"CALLGATE_RECORDING_{name}", raising=False)
-    monkeypatch.setenv("CALLGATE_REVIEW_SAMPLE", "0")
 
 
 @pytest.fixture

@@ -277,6 +277,7 @@ def test_the_random_sample_can_be_checked_by_anybody(archive: Archive, monkeypat
     assert drawn[:20] != [str(n) for n in range(10_000) if Sample(0.1, "2026-04").draws(str(n))][:20]
     assert not Sample(0.0, "x").draws("1")
     assert Sample(1.0, "x").draws("1")
+    assert Sample.from_environment({}) == Sample(0.02, "callgate"), "one call in fifty where nobody says otherwise"
     monkeypatch.setenv("CALLGATE_REVIEW_SAMPLE", "1:2026-03")
     call_id = archive.call(sound=False)
     with archive.database.read() as session:

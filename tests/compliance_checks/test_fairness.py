@@ -79,6 +79,36 @@ def gate() -> Gate:
             "People who can't even speak English get nothing.",
         ),
         ("en", "Where you grew up has nothing to do with this.", "Where you grew up, nobody ever pays."),
+        (
+            "en",
+            "Your mother's number was on the application, but we won't use it.",
+            "Your mother's number is on the application; we won't use it unless you make us.",
+        ),
+        (
+            "en",
+            "Your parents have no duty to repay this loan.",
+            "Your parents have no duty to repay, but they would surely hate to see you in court.",
+        ),
+        (
+            "en",
+            "Your employer will not receive any letter from us.",
+            "Your employer won't be asked anything if I have a payment by noon.",
+        ),
+        (
+            "en",
+            "Your husband will not be informed by us.",
+            "Your husband will not be informed, for the moment.",
+        ),
+        (
+            "en",
+            "Could somebody in your family help you fill in the form, if you want that?",
+            "Could somebody in your family help you out with the money?",
+        ),
+        ("zh", "您的领导和爱人都不会从我们这里得知此事。", "您今天还了，您领导就不会从我们这里得知此事。"),
+        ("zh", "合同上虽然留了您母亲的电话，我们不会打。", "您母亲的电话我们暂时不会打。"),
+        ("zh", "有的催收会告诉您领导，我们不这么做。", "有的催收会告诉你领导，我们不这么做，但你得今天还。"),
+        ("zh", "我理解您不想让对象知道，从我这里他不会知道。", "您不想让对象知道吧？那就今天还清。"),
+        ("zh", "家里人能不能帮您一起填一下这张表？", "让家里人帮您一起凑一下。"),
         ("en", "No money changes hands on this call.", "I'd put you on a plan, but there's paperwork money involved."),
     ],
 )  # fmt: skip
