@@ -31,7 +31,7 @@ test: $(READY) ## the default tests, under ten minutes on two cores
 	@echo "callgate: running the tests"
 	@$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile --ignore tests/e2e
 	@echo "callgate: running calls end to end, in real time"
-	@$(BIN)/python -m pytest -q -m "not slow" tests/e2e
+	@$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile tests/e2e
 
 test-slow: $(READY) ## the tests that the default run leaves out: every scenario in both languages
 	@echo "callgate: running the slow tests"
