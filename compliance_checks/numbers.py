@@ -75,12 +75,17 @@ _ZH_MONEY = re.compile(
 )
 _ZH_PREFIXED = re.compile(rf"(?P<pre>人民币|rmb|¥|￥|\$|£|€)(?P<n>{_ZH_NUMBER})")
 _ZH_BARE = re.compile(
-    rf"(?:连本带息|连本带利|[滚涨]到|滚成|累计到|增加到|欠款?|还款?|应还|金额|共计|合计|总额|本金|总共|付|转|缴|债务|账单|数额)(?:了|您|你|给我们?|我们|我行|银行"
+    rf"(?:还差|账上差|差着|连本带息|连本带利|[滚涨]到|滚成|累计到|增加到|欠款?|还款?|应还|金额|共计|合计|总额|本金|总共|付|转|缴|债务|账单|数额)(?:了|您|你|给我们?|我们|我行|银行"
     rf"|着|的|一共|总共){{0,3}}(?:金额)?(?:一共|总共)?(?:为|是|共|总共|一共|有|达|达到|约|大概)?(?:得|要|差不多|接近|将近|快要?|小|近){{0,2}}"
     rf"(?P<n>{_ZH_NUMBER})(?P<cur>)(?![年月日号天次点分%期个小时位岁后笔半项条遍种家名起声元块圆\d百千万])"
 )
 # 四千整: a round sum, and nothing that is merely whole (整个, 整年).
 _ZH_ROUND = re.compile(rf"(?P<n>{_ZH_NUMBER})(?P<cur>)整(?![个天年套改理体合顿齐月夜周晚])")
+# 按五千收, 都快六千了: what is charged, and what it has come to.
+_ZH_CHARGED = re.compile(
+    rf"(?:按(?P<n>{_ZH_NUMBER})(?=收|算|计)|(?:都|也|早)(?:快|得|要|有|过|破|上|近|将近)+(?P<n2>[一二两三四五六七八九十]+[千万]"
+    rf"[一二三四五六七八九百]*)(?=了|[，。]|$))"
+)
 _EN_MONEY = re.compile(
     rf"(?P<pre>\$|£|€|¥|₹|\busd|\brmb|\bcny|\bgbp|\beur|\binr|\brs) ?(?P<n>{_EN_NUMBER})"
     rf"|(?P<n2>{_EN_NUMBER})(?: of)? (?P<cur>us dollars?|dollars?|usd|bucks?|yuan|rmb|cny|renminbi|pounds?|gbp|quid"
@@ -90,7 +95,7 @@ _EN_MONEY = re.compile(
 _EN_BARE = re.compile(
     rf"\b(?:owe|owes|owed|owing|grown|grew|risen|climbed|ballooned|balance|amount|total|pay|debt|due|repay"
     rf"|payment|sum|comes|adds up"
-    rf"|rises|grows|all in|up to|now at|sits at|stands at)(?: us| the bank| our bank| them| me| of| is| for| was| now"
+    rf"|rises|grows|becomes|become|doubled|tripled|doubles|jumped|jumps|all in|up to|now at|sits at|stands at)(?: us| the bank| our bank| them| me| of| is| for| was| now"
     rf"| stands at| totals| comes to| to| at| a| the| back| showing| showing as| currently| still| sitting at| around"
     rf"| about| roughly| over| nearly| almost| exactly| just| only| today| tonight| this week)*"
     rf" (?P<n2>{_EN_NUMBER})\b(?! ?(?:days?|months?|weeks?|years?|hours?|minutes?|am|pm|times?|percent|%|of the"
@@ -203,20 +208,21 @@ def money_zh(view: View) -> Iterator[Money]:
     """Every amount in a Chinese view; bare numbers only after a word such as 欠 or 应还."""
     taken: set[int] = set()
     text = view.text.translate(_FORMAL)
-    for pattern in (_ZH_MONEY, _ZH_PREFIXED, _ZH_BARE, _ZH_ROUND):
+    for pattern in (_ZH_MONEY, _ZH_PREFIXED, _ZH_BARE, _ZH_ROUND, _ZH_CHARGED):
         for match in pattern.finditer(text):
-            if match.start("n") in taken:
+            name = "n" if match["n"] else "n2"
+            if match.start(name) in taken:
                 continue
-            value = chinese_number(match.group("n"))
+            value = chinese_number(match[name])
             if value is None or (pattern in (_ZH_BARE, _ZH_ROUND) and value < 20):
                 continue
             groups = match.groupdict()
-            for name, scale in (("jiao", "0.1"), ("fen", "0.01")):
-                part = chinese_number(groups[name]) if groups.get(name) else None
+            for coin, scale in (("jiao", "0.1"), ("fen", "0.01")):
+                part = chinese_number(groups[coin]) if groups.get(coin) else None
                 value += part * Decimal(scale) if part is not None else 0
-            taken.add(match.start("n"))
+            taken.add(match.start(name))
             mark = groups.get("cur") or groups.get("pre") or ""
-            yield Money(value, _CURRENCY.get(mark), *view.origin(match.start("n"), match.end()))
+            yield Money(value, _CURRENCY.get(mark), *view.origin(match.start(name), match.end()))
 
 
 def money_en(view: View) -> Iterator[Money]:

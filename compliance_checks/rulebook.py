@@ -23,6 +23,11 @@ from compliance_checks.scope import read_cues
 from compliance_checks.terms import PatternError
 
 RULES = Path(__file__).parent / "rules"
+CATEGORIES = frozenset(
+    "amount crisis disclosure discrimination false_consequence false_promise fees harassment impersonation injection insult"
+    " missing_disclosure payment_diversion pretending_human privacy pushing_borrowing threat".split()
+)
+"""What rules judge: each has its check in :mod:`compliance_checks.checks`. A rule of another category would never be asked."""
 SCOPES = frozenset({"negation", "rights", "warning", "quote"})
 _DECISIONS: frozenset[Decision] = frozenset({"rewrite", "refuse", "escalate", "end_call"})
 _BOTH: tuple[Lang, ...] = ("zh", "en")
@@ -134,6 +139,9 @@ class Rulebook:
         known(entry, _RULE_KEYS, where)
         if rule_id in self.rules:
             raise PatternError(f"{file}: the rule {rule_id} appears twice")
+        category = text(entry.get("category", raw.get("category")), f"{where}: category")
+        if category not in CATEGORIES:
+            raise PatternError(f"{where}: category: {category!r} is unknown; known are {', '.join(sorted(CATEGORIES))}")
         scopes = frozenset(texts(entry.get("scope", defaults), f"{where}: scope"))
         if scopes - SCOPES:
             raise PatternError(f"{where}: scope: {', '.join(sorted(scopes - SCOPES))} is unknown")
@@ -145,7 +153,7 @@ class Rulebook:
                 text(entry[key], f"{where}: {key}")
         return Rule(
             id=rule_id,
-            category=text(entry.get("category", raw.get("category")), f"{where}: category"),
+            category=category,
             explanation=_in_both(entry.get("explain"), f"{where}: explain"),
             scopes=scopes,
             decision=decision,

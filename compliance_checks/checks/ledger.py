@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from agent.events import CallFacts
 from compliance_checks.check import Finding, Sentence
 from compliance_checks.dates import due_dates
-from compliance_checks.numbers import days_late, money_en, money_zh
+from compliance_checks.numbers import Money, days_late, money_en, money_zh
 from compliance_checks.policy import Policy
 
 _AMOUNT = {"zh": "所说金额与账务记录不符。", "en": "An amount differs from the ledger."}
@@ -60,6 +60,38 @@ def _borrowers_own(text: str, start: int, end: int) -> bool:
         return False
     ends = [place for mark in "。！？!?\n" if (place := text.find(mark, end)) >= 0]
     return _LOOKED_INTO.search(text, said.end(), min(ends, default=len(text))) is not None
+
+
+# "If anyone asks you for ten thousand, that is not us": a sum in another's mouth, disowned in the same breath.
+_OTHERS = re.compile(
+    r"(?:有人|别人|谁|骗子|对方|同事|对方平台|中介|催收员?)[^。！？!?]{0,12}(?:让|叫|要|跟|向|收|说|催|骗)"
+    r"|\b(?:if )?(?:any(?:one|body)|some(?:one|body)|a (?:caller|scammer|stranger|colleague)|my colleague|another agent|(?:letter|message|email|text|notice) that)\b"
+    r"[^.!?]{0,40}\b(?:ask|asks|asked|tell|tells|told|charge|charges|charged|want|wants|demand|demands|said|claims?)\b",
+    re.IGNORECASE,
+)
+_DISOWNED = re.compile(
+    r"不是我们|不是我行|别转|不要转|别给|不要给|别付|违规|不对|骗|报警|举报|投诉|抱歉|对不起|道歉|不属实|不是事实|错误|说错"
+    r"|\b(?:not us|not from us|not our|do ?n[o']t (?:pay|send|transfer)|scam|fraud|report|wrong|sorry|apologi[sz]e|mistake"
+    r"|not true|untrue|incorrect|not allowed)\b",
+    re.IGNORECASE,
+)
+# "It is not five thousand, the system shows 3,500": named to be put right by what the ledger says.
+_NOT_BUT = re.compile(
+    r"(?:不是|并非|不欠|没有)(?:欠|要还|要|还)?\s*$|\b(?:not|is ?n['o]t|do ?n[o']t owe)\s+(?:\w+\s+){0,2}$", re.I
+)
+_REMAINS = re.compile(r"剩|还差|余下|余额|再还|\b(?:left|remain\w*|leaves?|rest|still|balance)\b", re.IGNORECASE)
+_MINIMUM = re.compile(
+    r"最低(?:还款额?|应还|额度)?(?:也|是|为|要|得|都|您|还|付|交|可以?|只)*\s*$|\bminimum\b(?: (?:payment|amount|due|you|can|have|has|gone|went"
+    r"|up|to|must|pay|is|was|now|today|will|be|going|just|only|about|actually|of))*\s*\$?$",
+    re.IGNORECASE,
+)
+
+
+def _in_anothers_mouth(text: str, start: int, end: int) -> bool:
+    """True if the sentence of ``text`` around ``start:end`` tells what somebody else asked for, and disowns it."""
+    low = max(text.rfind(mark, 0, start) for mark in "。！？!?\n") + 1
+    ends = [place for mark in "。！？!?\n" if (place := text.find(mark, end)) >= 0]
+    return bool(_OTHERS.search(text, low, start) and _DISOWNED.search(text, low, min(ends, default=len(text))))
 
 
 def decimal_of(value: object) -> Decimal | None:
@@ -111,10 +143,27 @@ class Amounts:
             allowed = amounts_of(facts.case)
             currency = facts.case.get("currency")
             for money in said:
-                if money.amount not in allowed and not _borrowers_own(sentence.original, money.start, money.end):
+                if not _stands(money, said, sentence.original, facts.case, allowed):
                     yield Finding("ledger.amount_mismatch", "amount", money.start, money.end, explanation=_AMOUNT)
                 elif money.currency and isinstance(currency, str) and money.currency != currency.upper():
                     yield Finding("ledger.currency_mismatch", "amount", money.start, money.end, explanation=_CURRENCY)
+
+
+def _stands(
+    money: Money, said: Sequence[Money], text: str, case: Mapping[str, Any], allowed: Container[Decimal]
+) -> bool:
+    """True if the ledger bears ``money`` out, or it is no claim of ours."""
+    before = text[max(0, money.start - 40) : money.start]
+    least = decimal_of(case.get("min_payment"))
+    if money.amount in allowed:
+        return least is None or money.amount == least or not _MINIMUM.search(before)
+    if _borrowers_own(text, money.start, money.end) or _in_anothers_mouth(text, money.start, money.end):
+        return True
+    due = decimal_of(case.get("amount_due"))
+    others = [one.amount for one in said if one.start != money.start]
+    if due is not None and _REMAINS.search(text) and any(due - one == money.amount for one in others if one in allowed):
+        return True
+    return due in others and _NOT_BUT.search(before) is not None
 
 
 class Days:
@@ -128,6 +177,8 @@ class Days:
             days = -1
         for reading in sentence.readings:
             for count, unit, start, end in days_late(reading.view, reading.lang):
+                if _in_anothers_mouth(sentence.original, start, end):
+                    continue
                 if not (days == count if unit == 1 else abs(days - count * unit) < unit / 2):
                     yield Finding("ledger.days_mismatch", "amount", start, end, explanation=_DAYS)
 
