@@ -95,7 +95,8 @@ _EN_MONEY = re.compile(
 _EN_BARE = re.compile(
     rf"\b(?:owe|owes|owed|owing|grown|grew|risen|climbed|ballooned|balance|amount|total|pay|debt|due|repay"
     rf"|payment|sum|comes|adds up"
-    rf"|rises|grows|becomes|become|doubled|tripled|doubles|jumped|jumps|all in|up to|now at|sits at|stands at)(?: us| the bank| our bank| them| me| of| is| for| was| now"
+    rf"|rises|grows|becomes|become|doubled|tripled|doubles|jumped|jumps|all in"
+    rf"|up to|now at|sits at|stands at)(?: us| the bank| our bank| them| me| of| is| for| was| now"
     rf"| stands at| totals| comes to| to| at| a| the| back| showing| showing as| currently| still| sitting at| around"
     rf"| about| roughly| over| nearly| almost| exactly| just| only| today| tonight| this week)*"
     rf" (?P<n2>{_EN_NUMBER})\b(?! ?(?:days?|months?|weeks?|years?|hours?|minutes?|am|pm|times?|percent|%|of the"

@@ -24,10 +24,22 @@ from compliance_checks.terms import PatternError
 
 RULES = Path(__file__).parent / "rules"
 CATEGORIES = frozenset(
-    "amount crisis disclosure discrimination false_consequence false_promise fees harassment impersonation injection insult"
-    " missing_disclosure payment_diversion pretending_human privacy pushing_borrowing threat".split()
+    (
+        *(
+            "amount",
+            "crisis",
+            "disclosure",
+            "discrimination",
+            "false_consequence",
+            "false_promise",
+            "fees",
+            "harassment",
+        ),
+        *("impersonation", "injection", "insult", "missing_disclosure", "payment_diversion", "pretending_human"),
+        *("privacy", "pushing_borrowing", "threat"),
+    )
 )
-"""What rules judge: each has its check in :mod:`compliance_checks.checks`. A rule of another category would never be asked."""
+"""What rules judge: each has its check in :mod:`compliance_checks.checks`. A rule of another would never be asked."""
 SCOPES = frozenset({"negation", "rights", "warning", "quote"})
 _DECISIONS: frozenset[Decision] = frozenset({"rewrite", "refuse", "escalate", "end_call"})
 _BOTH: tuple[Lang, ...] = ("zh", "en")

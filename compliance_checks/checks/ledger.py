@@ -65,24 +65,27 @@ def _borrowers_own(text: str, start: int, end: int) -> bool:
 # "If anyone asks you for ten thousand, that is not us": a sum in another's mouth, disowned in the same breath.
 _OTHERS = re.compile(
     r"(?:有人|别人|谁|骗子|对方|同事|对方平台|中介|催收员?)[^。！？!?]{0,12}(?:让|叫|要|跟|向|收|说|催|骗)"
-    r"|\b(?:if )?(?:any(?:one|body)|some(?:one|body)|a (?:caller|scammer|stranger|colleague)|my colleague|another agent|(?:letter|message|email|text|notice) that)\b"
-    r"[^.!?]{0,40}\b(?:ask|asks|asked|tell|tells|told|charge|charges|charged|want|wants|demand|demands|said|claims?)\b",
+    r"|\b(?:if )?(?:any(?:one|body)|some(?:one|body)|a (?:caller|scammer|stranger|colleague)|my colleague|another agent"
+    r"|(?:letter|message|email|text|notice) that)\b[^.!?]{0,40}"
+    r"\b(?:ask|asks|asked|tell|tells|told|charge|charges|charged|want|wants|demand|demands|said|claims?)\b",
     re.IGNORECASE,
 )
 _DISOWNED = re.compile(
     r"不是我们|不是我行|别转|不要转|别给|不要给|别付|违规|不对|骗|报警|举报|投诉|抱歉|对不起|道歉|不属实|不是事实|错误|说错"
-    r"|\b(?:not us|not from us|not our|do ?n[o']t (?:pay|send|transfer)|scam|fraud|report|wrong|sorry|apologi[sz]e|mistake"
-    r"|not true|untrue|incorrect|not allowed)\b",
+    r"|\b(?:not us|not from us|not our|do ?n[o']t (?:pay|send|transfer)|scam|fraud|report|wrong|sorry|apologi[sz]e"
+    r"|mistake|not true|untrue|incorrect|not allowed)\b",
     re.IGNORECASE,
 )
 # "It is not five thousand, the system shows 3,500": named to be put right by what the ledger says.
 _NOT_BUT = re.compile(
-    r"(?:不是|并非|不欠|没有)(?:欠|要还|要|还)?\s*$|\b(?:not|is ?n['o]t|do ?n[o']t owe)\s+(?:\w+\s+){0,2}$", re.I
+    r"(?:不是|并非|不欠|没有)(?:欠|要还|要|还)?\s*$|\b(?:not|is ?n['o]t|do ?n[o']t owe)\s+(?:\w+\s+){0,2}$",
+    re.IGNORECASE,
 )
 _REMAINS = re.compile(r"剩|还差|余下|余额|再还|\b(?:left|remain\w*|leaves?|rest|still|balance)\b", re.IGNORECASE)
 _MINIMUM = re.compile(
-    r"最低(?:还款额?|应还|额度)?(?:也|是|为|要|得|都|您|还|付|交|可以?|只)*\s*$|\bminimum\b(?: (?:payment|amount|due|you|can|have|has|gone|went"
-    r"|up|to|must|pay|is|was|now|today|will|be|going|just|only|about|actually|of))*\s*\$?$",
+    r"最低(?:还款额?|应还|额度)?(?:也|是|为|要|得|都|您|还|付|交|可以?|只)*\s*$"
+    r"|\bminimum(?: (?:payment|amount|due|you|can|have|has|gone|went|up|to|must|pay|is|was|now|today|will|be|going|just"
+    r"|only|about|actually|of))*\s*\$?$",
     re.IGNORECASE,
 )
 

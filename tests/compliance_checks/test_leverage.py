@@ -1,4 +1,4 @@
-"""What is held over a borrower, advances, sums in another's mouth, wrongs put right: violations and their neighbours."""
+"""Leverage, advances, sums in another's mouth, wrongs put right: violations and their harmless neighbours."""
 
 from __future__ import annotations
 
@@ -61,14 +61,21 @@ def test_what_is_fair_is_said_and_its_neighbour_is_not(gate: Gate, lang: Lang, f
     assert gate.judge(violating, facts).decision != "allow", violating
 
 
+RULE = """
+category: {}
+rules:
+  - id: mine.one
+    explain: {{zh: 一, en: one}}
+    zh: [阿布拉]
+    en: [abracadabra]
+"""
+
+
 def test_a_category_that_no_check_asks_for_is_refused(tmp_path: Path) -> None:
     """Such a rule would be read and never judged by."""
     rules = tmp_path / "rules"
     shutil.copytree(RULES, rules)
-    (rules / "mine.yaml").write_text(
-        "category: borrowing\nrules:\n  - id: mine.one\n    explain: {zh: 一, en: one}\n    zh: ['一']\n    en: [one]\n",
-        "utf-8",
-    )
+    (rules / "mine.yaml").write_text(RULE.format("borrowing"), "utf-8")
     with pytest.raises(PatternError, match=r"mine\.yaml.*borrowing.*pushing_borrowing"):
         Rulebook(rules)
 
@@ -79,10 +86,7 @@ def test_every_category_is_judged(tmp_path: Path, category: str) -> None:
     rules.mkdir()
     for name in ("lexicon", "scope", "alternatives"):
         shutil.copy(RULES / f"{name}.yaml", rules)
-    (rules / "mine.yaml").write_text(
-        f"category: {category}\nrules:\n  - id: mine.one\n    explain: {{zh: 一, en: one}}\n    zh: [阿布拉]\n    en: [abracadabra]\n",
-        "utf-8",
-    )
+    (rules / "mine.yaml").write_text(RULE.format(category), "utf-8")
     gate = Gate.load(rules_dir=rules, semantic=None)
     verdict = gate.judge("Well, abracadabra then.", CallFacts("en", "unverified", None, default_facts("en")))
     assert "mine.one" in [hit.id for hit in verdict.rules]
