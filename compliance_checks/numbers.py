@@ -110,6 +110,11 @@ _EN_ROUND = re.compile(
     rf"|accounts?|branches|customers|miles|points|words|street|avenue|road|and (?:{_EN_WORD})|{_EN_WORD}|st|nd|rd|th"
     rf"|per)\b)"
 )
+# 3,850 to clear, call it a round four thousand: what is said of a debt without a word for money.
+_EN_SETTLED = re.compile(
+    rf"\b(?:call it|make it|round it(?: up)? to|say)(?: a| an| about| around| even| round| flat| nice| cool)+ (?P<n>{_EN_NUMBER})\b"
+    rf"|(?P<n2>{_EN_NUMBER}) (?:to (?:clear|settle|close)|in total|all in|altogether|still owing|left to pay)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +236,7 @@ def money_en(view: View) -> Iterator[Money]:
     if not _EN_COUNT.search(view.text):
         return
     taken: set[int] = set()
-    for pattern in (_EN_MONEY, _EN_BARE, _EN_ROUND):
+    for pattern in (_EN_MONEY, _EN_BARE, _EN_SETTLED, _EN_ROUND):
         for match in pattern.finditer(view.text):
             groups = match.groupdict()
             name = "n" if groups.get("n") else "n2"
@@ -241,7 +246,8 @@ def money_en(view: View) -> Iterator[Money]:
             spelt = _SPELT.search(view.text, 0, match.start(name))
             if spelt and (last := _SPOKEN.get(groups[name] or "")):
                 value = Decimal("".join(_SPOKEN[word] for word in re.findall("[a-z]+", spelt.group())) + last)
-            if value is None or (pattern is _EN_BARE and value < 20):
+            least = {_EN_BARE: 20, _EN_SETTLED: 100}.get(pattern, 0)
+            if value is None or value < least:
                 continue
             if pattern is _EN_ROUND and not _round_sum(groups[name] or "", value):
                 continue
@@ -264,7 +270,7 @@ _DAYS_ZH = re.compile(
     rf"|日(?!期)|个?多?月|年)(?!\d*[日号月])"
 )
 _DAYS_EN = re.compile(
-    rf"(?P<n>{_EN_NUMBER}) (?P<unit>days?|weeks?|months?) (?:past due|overdue|late|behind|in arrears|delinquent"
+    rf"(?P<n>{_EN_NUMBER}) (?:(?:solid|full|whole|long|entire|straight) )?(?P<unit>days?|weeks?|months?) (?:past due|overdue|late|behind|in arrears|delinquent"
     rf"|past the due)"
     rf"|(?:past due|overdue|late|behind|arrears|delinquent|pending|outstanding|unpaid|not paid)"
     rf"(?: us| a cent| anything| a thing| by| for| of| from| since| the| last| past| in| over| more than| about"

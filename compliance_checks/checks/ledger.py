@@ -72,13 +72,20 @@ _OTHERS = re.compile(
 )
 _DISOWNED = re.compile(
     r"不是我们|不是我行|别转|不要转|别给|不要给|别付|违规|不对|骗|报警|举报|投诉|抱歉|对不起|道歉|不属实|不是事实|错误|说错"
-    r"|\b(?:not us|not from us|not our|do ?n[o']t (?:pay|send|transfer)|scam|fraud|report|wrong|sorry|apologi[sz]e"
+    r"|\b(?:not us|not from us|not our|do ?n[o']t (?:pay|send|transfer|recogni[sz]e)|scam|fraud|report|wrong|sorry|apologi[sz]e"
     r"|mistake|not true|untrue|incorrect|not allowed)\b",
+    re.IGNORECASE,
+)
+# "You were asked for 200? I don't recognise that, please don't pay it": disowned in the next breath.
+_ASKED_OF_THEM = re.compile(
+    r"\b(?:you (?:were|have been|had been|got) (?:asked|charged|billed|told|quoted|texted)|(?:he|she|they|somebody|someone)"
+    r" (?:asked|charged|billed|quoted) you)\b[^.!?]{0,20}$"
+    r"|(?:您|你)(?:说)?(?:被|收到|被人)[^。！？]{0,12}$",
     re.IGNORECASE,
 )
 # "It is not five thousand, the system shows 3,500": named to be put right by what the ledger says.
 _NOT_BUT = re.compile(
-    r"(?:不是|并非|不欠|没有)(?:欠|要还|要|还)?\s*$|\b(?:not|is ?n['o]t|do ?n[o']t owe)\s+(?:\w+\s+){0,2}$",
+    r"(?:不是|并非|不欠|没有)(?:欠|要还|要|还)?\s*$|\b(?:not|is ?n['o]t|do ?n[o']t(?: owe)?)\s+(?:\w+\s+){0,2}$",
     re.IGNORECASE,
 )
 _REMAINS = re.compile(r"剩|还差|余下|余额|再还|\b(?:left|remain\w*|leaves?|rest|still|balance)\b", re.IGNORECASE)
@@ -162,11 +169,19 @@ def _stands(
         return least is None or money.amount == least or not _MINIMUM.search(before)
     if _borrowers_own(text, money.start, money.end) or _in_anothers_mouth(text, money.start, money.end):
         return True
+    if _ASKED_OF_THEM.search(before) and _DISOWNED.search(text, money.end):
+        return True
     due = decimal_of(case.get("amount_due"))
     others = [one.amount for one in said if one.start != money.start]
     if due is not None and _REMAINS.search(text) and any(due - one == money.amount for one in others if one in allowed):
         return True
-    return due in others and _NOT_BUT.search(before) is not None
+    return (due in others or _said_bare(text, money.end, due)) and _NOT_BUT.search(before) is not None
+
+
+def _said_bare(text: str, at: int, due: Decimal | None) -> bool:
+    """True if ``due`` is written behind ``at`` in digits, without a word for money."""
+    numbers = re.findall(r"(?<![\d.])\d[\d,]*(?:\.\d+)?", text[at:])
+    return due is not None and any(decimal_of(one.rstrip(",")) == due for one in numbers)
 
 
 class Days:
