@@ -112,7 +112,8 @@ _EN_ROUND = re.compile(
 )
 # 3,850 to clear, call it a round four thousand: what is said of a debt without a word for money.
 _EN_SETTLED = re.compile(
-    rf"\b(?:call it|make it|round it(?: up)? to|say)(?: a| an| about| around| even| round| flat| nice| cool)+ (?P<n>{_EN_NUMBER})\b"
+    rf"\b(?:call it|make it|round it(?: up)? to|say)(?: a| an| about| around| even| round| flat| nice| cool)+"
+    rf" (?P<n>{_EN_NUMBER})\b"
     rf"|(?P<n2>{_EN_NUMBER}) (?:to (?:clear|settle|close)|in total|all in|altogether|still owing|left to pay)\b"
 )
 
@@ -270,7 +271,8 @@ _DAYS_ZH = re.compile(
     rf"|日(?!期)|个?多?月|年)(?!\d*[日号月])"
 )
 _DAYS_EN = re.compile(
-    rf"(?P<n>{_EN_NUMBER}) (?:(?:solid|full|whole|long|entire|straight) )?(?P<unit>days?|weeks?|months?) (?:past due|overdue|late|behind|in arrears|delinquent"
+    rf"(?P<n>{_EN_NUMBER}) (?:(?:solid|full|whole|long|entire|straight) )?(?P<unit>days?|weeks?|months?)"
+    rf" (?:past due|overdue|late|behind|in arrears|delinquent"
     rf"|past the due)"
     rf"|(?:past due|overdue|late|behind|arrears|delinquent|pending|outstanding|unpaid|not paid)"
     rf"(?: us| a cent| anything| a thing| by| for| of| from| since| the| last| past| in| over| more than| about"

@@ -72,14 +72,14 @@ _OTHERS = re.compile(
 )
 _DISOWNED = re.compile(
     r"不是我们|不是我行|别转|不要转|别给|不要给|别付|违规|不对|骗|报警|举报|投诉|抱歉|对不起|道歉|不属实|不是事实|错误|说错"
-    r"|\b(?:not us|not from us|not our|do ?n[o']t (?:pay|send|transfer|recogni[sz]e)|scam|fraud|report|wrong|sorry|apologi[sz]e"
-    r"|mistake|not true|untrue|incorrect|not allowed)\b",
+    r"|\b(?:not us|not from us|not our|do ?n[o']t (?:pay|send|transfer|recogni[sz]e)|scam|fraud|report|wrong|sorry"
+    r"|apologi[sz]e|mistake|not true|untrue|incorrect|not allowed)\b",
     re.IGNORECASE,
 )
 # "You were asked for 200? I don't recognise that, please don't pay it": disowned in the next breath.
 _ASKED_OF_THEM = re.compile(
-    r"\b(?:you (?:were|have been|had been|got) (?:asked|charged|billed|told|quoted|texted)|(?:he|she|they|somebody|someone)"
-    r" (?:asked|charged|billed|quoted) you)\b[^.!?]{0,20}$"
+    r"\b(?:you (?:were|have been|had been|got) (?:asked|charged|billed|told|quoted|texted)"
+    r"|(?:he|she|they|somebody|someone) (?:asked|charged|billed|quoted) you)\b[^.!?]{0,20}$"
     r"|(?:您|你)(?:说)?(?:被|收到|被人)[^。！？]{0,12}$",
     re.IGNORECASE,
 )

@@ -1,6 +1,7 @@
 """Schemes beside the contract, each beside the honest sentence that uses the same words."""
 
 import pytest
+
 from agent.events import CallFacts
 from compliance_checks import Gate
 from compliance_checks.corpus import default_facts
