@@ -64,14 +64,14 @@ def _borrowers_own(text: str, start: int, end: int) -> bool:
 
 # "If anyone asks you for ten thousand, that is not us": a sum in another's mouth, disowned in the same breath.
 _OTHERS = re.compile(
-    r"(?:有人|别人|谁|骗子|对方|同事|对方平台|中介|催收员?)[^。！？!?]{0,12}(?:让|叫|要|跟|向|收|说|催|骗)"
+    r"(?:有人|别人|谁|骗子|对方|同事|对方平台|中介|催收员?)[^。！？!?]{0,12}(?:让|叫|要|跟|向|收|说|催|骗|报)"
     r"|\b(?:if )?(?:any(?:one|body)|some(?:one|body)|a (?:caller|scammer|stranger|colleague)|my colleague|another agent"
     r"|(?:letter|message|email|text|notice) that)\b[^.!?]{0,40}"
     r"\b(?:ask|asks|asked|tell|tells|told|charge|charges|charged|want|wants|demand|demands|said|claims?)\b",
     re.IGNORECASE,
 )
 _DISOWNED = re.compile(
-    r"不是我们|不是我行|别转|不要转|别给|不要给|别付|违规|不对|骗|报警|举报|投诉|抱歉|对不起|道歉|不属实|不是事实|错误|说错"
+    r"不是我们|不是我行|别转|不要转|别给|不要给|别付|违规|不对|骗|报警|举报|投诉|抱歉|对不起|道歉|不属实|不是事实|错误|说错|不应该|不该"
     r"|\b(?:not us|not from us|not our|do ?n[o']t (?:pay|send|transfer|recogni[sz]e)|scam|fraud|report|wrong|sorry"
     r"|apologi[sz]e|mistake|not true|untrue|incorrect|not allowed)\b",
     re.IGNORECASE,
@@ -98,10 +98,17 @@ _MINIMUM = re.compile(
 
 
 def _in_anothers_mouth(text: str, start: int, end: int) -> bool:
-    """True if the sentence of ``text`` around ``start:end`` tells what somebody else asked for, and disowns it."""
+    """True if the sentence of ``text`` around ``start:end`` tells what somebody else asked for, and disowns it; a
+    question is answered by the next sentence."""
     low = max(text.rfind(mark, 0, start) for mark in "。！？!?\n") + 1
-    ends = [place for mark in "。！？!?\n" if (place := text.find(mark, end)) >= 0]
-    return bool(_OTHERS.search(text, low, start) and _DISOWNED.search(text, low, min(ends, default=len(text))))
+    stop = _sentence_end(text, end)
+    if text[stop : stop + 1] in ("？", "?"):
+        stop = _sentence_end(text, stop + 1)
+    return bool(_OTHERS.search(text, low, start) and _DISOWNED.search(text, low, stop))
+
+
+def _sentence_end(text: str, at: int) -> int:
+    return min((place for mark in "。！？!?\n" if (place := text.find(mark, at)) >= 0), default=len(text))
 
 
 def decimal_of(value: object) -> Decimal | None:

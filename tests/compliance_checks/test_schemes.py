@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.events import CallFacts
+from agent.events import CallFacts, Lang
 from compliance_checks import Gate
 from compliance_checks.corpus import default_facts
 
@@ -69,13 +69,35 @@ HONEST = [
     "My colleague mentioned a visit charge, that was wrong and I'm reporting it.",
 ]
 
-FACTS = CallFacts(
-    "en",
-    "borrower",
-    None,
-    {**default_facts("en"), "days_past_due": 3, "due_date": "2026-11-20"},
-    frozenset({"ai_disclosure", "recording_disclosure"}),
-)
+SCHEMES_ZH = [
+    "账面上看到的只是一部分，后台的真实金额比这个高得多。",
+    "今天再不还，明天往上翻一倍。",
+    "您只还五百，系统就会把欠款变成八千。",
+    "今天还清，我直接给您返现两百。",
+    "本地人我还能通融，外省的就免谈。",
+    "过了今晚可就不好说了。",
+    "您平时一个人住吗？",
+    "发几张私房照，我帮您往后拖一拖。",
+    "再不处理，系统就触发亲友提醒程序。",
+]
+
+HONEST_ZH = [
+    "之前同事劝您借网贷，这个不对，我向您道歉。",
+    "我如实告诉您，按合同逾期越久罚息越多。",
+    "今天不是什么最后期限，您慢慢考虑。",
+    "不会有人因为这个看不起您。",
+    "我不会反复给您打电话的。",
+    "我只能保证把您的情况转达上去。",
+    "征信记录我没有权限修改。",
+    "我的私人微信不方便加，您打客服热线就好。",
+    "您单位那边您放心，我们不会联系。",
+    "有人收了您三百块手续费？这不应该，我马上帮您上报。",
+]
+
+
+def facts(lang: Lang) -> CallFacts:
+    case = {**default_facts(lang), "days_past_due": 3, "due_date": "2026-11-20"}
+    return CallFacts(lang, "borrower", None, case, frozenset({"ai_disclosure", "recording_disclosure"}))
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +105,14 @@ def gate() -> Gate:
     return Gate.load(semantic=None)
 
 
-@pytest.mark.parametrize("text", SCHEMES)
-def test_a_scheme_is_refused_by_rule(gate: Gate, text: str) -> None:
-    verdict = gate.judge(text, FACTS)
+@pytest.mark.parametrize(("lang", "text"), [("en", t) for t in SCHEMES] + [("zh", t) for t in SCHEMES_ZH])
+def test_a_scheme_is_refused_by_rule(gate: Gate, lang: Lang, text: str) -> None:
+    verdict = gate.judge(text, facts(lang))
     assert verdict.decision != "allow", text
     assert all(rule.explanation for rule in verdict.rules)
 
 
-@pytest.mark.parametrize("text", HONEST)
-def test_the_same_words_said_honestly_pass(gate: Gate, text: str) -> None:
-    verdict = gate.judge(text, FACTS)
+@pytest.mark.parametrize(("lang", "text"), [("en", t) for t in HONEST] + [("zh", t) for t in HONEST_ZH])
+def test_the_same_words_said_honestly_pass(gate: Gate, lang: Lang, text: str) -> None:
+    verdict = gate.judge(text, facts(lang))
     assert verdict.decision == "allow", [rule.id for rule in verdict.rules]
