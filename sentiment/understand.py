@@ -34,11 +34,18 @@ _BATCH = 32
 _SMALL_TALK = frozenset({"other", "affirm", "deny", "greeting", "goodbye"})
 _CLEAR = 0.6
 """Confidence from which a clause alone counts as a further intent: our own figure."""
+_UNHEARD = 0.05
+"""Probability in the whole utterance below which a clause that sounds like an intent is torn from its context ("send a
+judge after my couch?"). Our own figure: of such readings on 2,900 sentences by authors unknown to the model, 100 were wrong
+and 26 right."""
 _MISLED = 0.4
 """Probability on intents that a look-alike rules out from which the rest is read again: our own figure."""
 _SETTLED = 0.7
 """Confidence of another intent from which a safety intent must clear the common bar to stand beside it: our own figure,
 chosen on the calibration families."""
+_IMPOSSIBLE = 0.02
+"""Probability below which the model contradicts a rule. Our own figure, chosen on 2,500 sentences by authors whom neither
+rules nor model had seen: of what rules named against it there, 34 readings were wrong and 7 right."""
 SAFETY = frozenset(
     {
         "crisis",
@@ -52,6 +59,8 @@ SAFETY = frozenset(
     }
 )
 """Intents that must not be missed: a lower bar decides whether the model names them."""
+_BY_RULE_ALONE = frozenset({"crisis", "stop_contact"})
+"""Rules that no model contradicts: a life, and a wish that binds from its first saying."""
 _ZONE = {"zh": "Asia/Shanghai", "en": "America/New_York"}
 _PAST = {
     "zh": re.compile(
@@ -66,6 +75,11 @@ _PAST = {
 def is_settled(best: tuple[str, float]) -> bool:
     """Whether the model's best intent leaves no room for a safety intent that it half suspects."""
     return best[0] not in SAFETY and best[1] >= _SETTLED
+
+
+def contradicted(present: Mapping[str, float]) -> frozenset[str]:
+    """Intents that the model finds next to impossible, so that a rule for them does not count."""
+    return frozenset(k for k, p in present.items() if p < _IMPOSSIBLE) - _BY_RULE_ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +281,8 @@ class Understander:
         # What an idiom rules out leaves its probability to the others: a dare to sue is not "other" for being no lawsuit.
         left = max(sum(p for k, p in scores.items() if k not in cleared), 1e-9)
         ranked = sorted(((k, p / left) for k, p in scores.items() if k not in cleared), key=lambda item: -item[1])
-        found: dict[str, float] = {name: max(RULE_CONFIDENCE, scores[name]) for name in rules.fired(text, lang)}
+        by_rule = rules.fired(text, lang, contradicted(scored.present))
+        found: dict[str, float] = {name: max(RULE_CONFIDENCE, scores[name]) for name in by_rule}
         settled = not SAFETY.isdisjoint(found) or is_settled(ranked[0])
         by_context = context.read_in_context(text, lang, expects, slots, ranked[0][0])
         if by_context is not None and not found:
@@ -281,7 +296,7 @@ class Understander:
                 if name != "other" and name not in cleared and p >= bar:
                     found.setdefault(name, p)
         for name, p in self._clauses(text, lang):
-            if name not in cleared:
+            if name not in cleared and scored.present[name] >= _UNHEARD:
                 found.setdefault(name, p)
         main, *rest = found.items()
         return (main, *sorted(rest, key=lambda item: -item[1]))

@@ -128,11 +128,15 @@ PATTERNS = {
     "near_en": "en",
     "pairs_zh": "zh",
     "pairs_en": "en",
+    "voices_zh": "zh",
+    "voices_en": "en",
+    "safety_zh": "zh",
+    "safety_en": "en",
 }
 """Pattern files by name, with their language."""
 TRAINING = (*PATTERNS, "hand", "heard")
 """The files a model may be trained on; those of ``UNSEEN`` are not among them."""
-UNSEEN = ("fresh", "fresh2", "fresh3", "fresh4", "fresh5", "fresh6", "fresh7")
+UNSEEN = ("fresh", "fresh2", "fresh3", "fresh4", "fresh5", "fresh6", "fresh7", "fresh8")
 """Sentences that no model was trained on, a ``.txt`` a language each."""
 
 

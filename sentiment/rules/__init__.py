@@ -115,10 +115,10 @@ def _seen(text: str, lang: str) -> str:
     return seen.replace(" ", "") if lang == "zh" else seen
 
 
-def fired(text: str, lang: str) -> tuple[str, ...]:
-    """Intents whose rules fire on an utterance, most pressing first."""
+def fired(text: str, lang: str, doubted: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """Intents whose rules fire on an utterance, most pressing first; a rule for one of ``doubted`` is not believed."""
     seen = _seen(text, lang)
-    found = tuple(rule.intent for rule in load_rules(lang) if rule.fires(seen))
+    found = tuple(rule.intent for rule in load_rules(lang) if rule.intent not in doubted and rule.fires(seen))
     return tuple(name for name in found if not any(stronger in found for stronger in _SAID_BY.get(name, ())))
 
 

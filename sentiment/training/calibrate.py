@@ -16,7 +16,7 @@ from sentiment.labels import EMOTIONS, INTENTS
 from sentiment.meaning import Meaning
 from sentiment.model import Calibration, LinearModel, Reading, Shares, log_softmax, mixed, together, with_meaning
 from sentiment.training.evaluate import macro_f1, safety
-from sentiment.understand import SAFETY, is_settled
+from sentiment.understand import SAFETY, contradicted, is_settled
 
 Array = NDArray[np.float32]
 _BATCH = 64
@@ -171,8 +171,10 @@ def _safety_bar(utterances: Sequence[Utterance], present: Array, best: Sequence[
     """The lowest bar at which the safety intents, rules included, are right ``_LEAST_PRECISION`` of the time."""
     rows = list(zip(utterances, present, best, strict=True))
     wanted = [{u.intent, *u.also} for u, _, _ in rows]
-    by_rule = [set(rules.fired(u.text, u.lang)) & SAFETY for u, _, _ in rows]
     names = list(INTENTS)
+    by_rule = [
+        set(rules.fired(u.text, u.lang, contradicted(dict(zip(names, p, strict=True))))) & SAFETY for u, p, _ in rows
+    ]
     at = [names.index(name) for name in sorted(SAFETY)]
     for bar in (b / 100 for b in range(4, 60, 2)):
         given = []
