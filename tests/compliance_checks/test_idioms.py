@@ -1,0 +1,180 @@
+"""Everyday idioms that a list of menaces once caught, and the menaces that use the same words."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.events import CallFacts, Lang
+from compliance_checks import Gate
+from compliance_checks.corpus import default_facts
+
+HARMLESS: list[tuple[Lang, str]] = [
+    ("en", "I ask for the last four digits so that your details don't fall into the wrong hands."),
+    ("en", "We check this first to protect you from fraud."),
+    ("en", "Paying today will save you from further late interest under your contract."),
+    ("en", "Setting up a plan now could help you put this behind you."),
+    ("en", "That decision is out of my hands, but a colleague can look at it."),
+    ("en", "I can hear the TV behind you, is this a good moment?"),
+    ("en", "There's no clock running on this call, take your time."),
+    ("en", "The countdown in the app only shows when the page expires."),
+    ("en", "You asked for it in writing, so we've sent the statement by post."),
+    ("en", "Thank you for being so patient so far."),
+    ("en", "You've been very polite, I appreciate it."),
+    ("en", "I won't make this personal, it's only about the account."),
+    ("en", "You can see how that works in the app."),
+    ("en", "If you want to know what happens next, I can send it to you in writing."),
+    ("en", "We don't discuss your account with older relatives, students you live with or anyone else."),
+    ("en", "Nobody here speaks to the women or men you work with."),
+    ("en", "We only speak to you, not to those people on the contact list."),
+    ("en", "These days many farmers and drivers ask us for a plan, and we can offer one."),
+    ("en", "Some of you foreign students use another app, does yours show the balance?"),
+    ("en", "As you are a student, a smaller instalment may suit you."),
+    ("en", "Because you are a pensioner, you may have further rights, shall I read them?"),
+    ("en", "It doesn't matter whether you are a migrant worker or a manager, the rules are the same."),
+    ("en", "My colleague said you were lazy and a disgrace; that should never have been said, and I'm sorry."),
+    ("en", "You say he told you that you should be ashamed of yourself and a pathetic loser. That's unacceptable."),
+    ("en", "Did somebody call you a liar on the last call? I'd like to report that."),
+    ("en", "If anyone swears at you or shames you, please tell us straight away."),
+    ("en", "Before we go on, this call is recorded; it's your right to say no."),
+    ("en", "I'm an AI assistant, so I never tire and you won't be rushed."),
+    ("en", "I'm a machine, and machines don't play games with people."),
+    ("en", "Let me see what we can do for you."),
+    ("en", "I'll check what we can do about the date."),
+    ("en", "Please rest easy, nothing will happen today."),
+    ("en", "I don't want you to lose sleep over this."),
+    ("en", "Don't lose sleep over it, we can find a plan."),
+    ("en", "It's nobody's fault, and certainly not your own fault."),
+    ("en", "You have nothing to be afraid of on this call."),
+    ("en", "There's no need to be nervous, it's only three questions."),
+    ("en", "Please don't be scared, nobody is coming to your home."),
+    ("en", "Think twice before you give anyone your code."),
+    ("en", "You may want to think it over before you choose a plan."),
+    ("en", "If I were in your place I'd ask for the plan in writing."),
+    ("en", "It may be in your own interest to read the terms before you agree."),
+    ("en", "I hope it all ends well for your family."),
+    ("en", "You're done, the payment has gone through."),
+    ("en", "You are finished with the first instalment, thank you."),
+    ("en", "I'll send in the request straight away."),
+    ("en", "Let's not make life hard for you; which date suits you?"),
+    ("en", "That's the last call you'll get from us this week."),
+    ("en", "Your next step would be to open the app."),
+    ("en", "What happens next is that you get a letter with the plan."),
+    ("en", "I understand you have been through hell this year."),
+    ("en", "You've been through a nightmare, I'm sorry."),
+    ("en", "If there is a gun in the house, please call the emergency number now."),
+    ("en", "Do you want to know what happens to your data?"),
+    ("en", "See you soon then, at the branch on Monday."),
+    ("en", "My patience isn't the point, take as long as you like."),
+    ("en", "You won't find me less friendly tomorrow, I'm a machine."),
+    ("en", "It would be wise to keep the receipt."),
+    ("en", "Do yourself a favour and keep the confirmation number."),
+    ("en", "Save yourself the trip, you can do it in the app."),
+    ("en", "Thank you for being so kind and polite."),
+    ("en", "You've been more than patient with me, thank you."),
+    ("en", "I won't be following you up today."),
+    ("en", "We'll keep an eye on your account and let you know when it arrives."),
+    ("en", "If you regret the plan, you can cancel it within fourteen days."),
+    ("en", "The late interest could cost you more than the plan, so here are both figures in writing."),
+    ("en", "I know people find these calls unpleasant."),
+    ("en", "The line is so bad I can hardly hear you, was it me?"),
+    ("en", "I'm not going to make this hard for you."),
+    ("en", "That was the hard way, there's an easier one in the app."),
+    ("en", "It's entirely your choice; choose whichever date is easiest."),
+    ("en", "Nobody is going to follow you home or anything like it."),
+    ("en", "That colleague played rough with you, I apologise for it."),
+    ("en", "Good night, sleep well."),
+    ("en", "Have a good night's sleep, we can talk tomorrow."),
+    ("en", "I'll leave you in peace now, enjoy your quiet day."),
+    ("en", "Don't worry, you have until Friday, and after that we can look again."),
+    ("en", "We may be able to take some heat off with a smaller instalment."),
+    ("en", "I don't mean to get personal, may I ask the last four digits?"),
+    ("en", "That's a hardball question, let me pass it to a colleague."),
+    ("zh", "您不用亲自去一趟，手机上就能办。"),
+    ("zh", "麻烦您跑一趟网点，要是不方便，App也行。"),
+    ("zh", "还款的代价您不用担心，没有手续费。"),
+    ("zh", "什么叫最低还款额，我给您解释一下。"),
+    ("zh", "我没有耐心不够的意思，您慢慢说。"),
+    ("zh", "您要是走投无路了，一定告诉我们，可以申请困难方案。"),
+    ("zh", "您别硬扛，咱们可以商量个分期。"),
+    ("zh", "我明白您最近日子不好过。"),
+    ("zh", "祝您前程似锦。"),
+    ("zh", "这事不怪您，银行系统出的错。"),
+    ("zh", "您看谁方便就谁来办。"),
+    ("zh", "您放心，没有人会找您麻烦。"),
+    ("zh", "不会给您添堵的，就占您一分钟。"),
+    ("zh", "别祈祷了，咱们一起看看怎么办。"),
+    ("zh", "您试试看，点右下角的还款按钮。"),
+    ("zh", "信用记录的底细您可以自己上官网查。"),
+    ("zh", "哭的时候不用忍着，我等您。"),
+    ("zh", "您别哭，慢慢说。"),
+    ("zh", "吃苦了，您这几年真不容易。"),
+    ("zh", "这次没赶上也没关系，还有下一次。"),
+    ("zh", "我帮您查一下到账没有。"),
+    ("zh", "您到时候别忘了带身份证就行。"),
+    ("zh", "话就说到这儿，不打扰您休息了。"),
+    ("zh", "我不是在警告您，只是告诉您合同上怎么写。"),
+    ("zh", "您要是受伤了先看医生，还款的事以后再说。"),
+    ("zh", "已经在路上了您先开车，我晚点再打。"),
+    ("zh", "我们的同事已经出发去网点帮您核实了。"),
+    ("zh", "您说他威胁要让您出名，这个我记录下来上报。"),
+    ("zh", "没辙的时候，您还可以打这个电话找调解中心。"),
+    ("zh", "您后悔办这个方案，七天之内可以取消。"),
+    ("zh", "对谁都不好说的难处，您可以跟我们的顾问讲。"),
+    ("zh", "机会只有一次的说法是假的，方案一直可以申请。"),
+    ("zh", "没有不讲理的意思，您的要求合理。"),
+    ("zh", "您算账算得没错，是三千五。"),
+    ("zh", "清算的事由法院指定的管理人处理。"),
+    ("zh", "我们不会揭您的老底，也不看您的手机。"),
+    ("zh", "您到头了吗？信号不太好。"),
+    ("zh", "我刚才脾气不好，说话急了，对不起。"),
+    ("zh", "这边没那么好的耐心等系统，我给您换一个。"),
+]
+
+MENACES: list[tuple[Lang, str]] = [
+    ("zh", "别让我亲自跑一趟。"),
+    ("en", "Do yourself a favour and pay tonight."),
+    ("en", "If I were you I'd pay before six."),
+    ("en", "It would be wise to settle today."),
+    ("en", "My colleagues are a lot less patient than I am."),
+    ("en", "Save yourself the trouble and pay now."),
+    ("en", "Think twice before you ignore us again."),
+    ("en", "It's for your own good to pay before the weekend."),
+    ("en", "You won't want to find out what happens if you don't pay tonight, so rest easy only then."),
+    ("en", "I'm asking nicely, pay or the next visit won't be friendly."),
+    ("en", "We know people who can find you."),
+    ("en", "It will cost you more than the balance if you don't listen to us."),
+    ("en", "You'd better watch what's behind you until you pay."),
+    ("en", "My patience is wearing thin."),
+    ("en", "We'll make your life hard."),
+    ("en", "I'll make an example of you."),
+    ("en", "It would be a shame if your boss found out."),
+    ("zh", "再不还钱，对谁都不好。"),
+    ("zh", "你等着，看谁耗得过谁。"),
+    ("zh", "最好别逼我们翻脸。"),
+    ("zh", "不还的话，日子不好过的是你自己。"),
+    ("zh", "你不怕我们把你的底细翻出来吗？"),
+    ("zh", "今天不处理，机会只有一次，过了就没有了。"),
+    ("zh", "我们的兄弟已经在路上了。"),
+    ("zh", "警告你，赶紧还钱。"),
+    ("zh", "如果不还，上电视的就是你。"),
+]
+
+
+@pytest.fixture(scope="module")
+def gate() -> Gate:
+    return Gate.load(semantic=None)
+
+
+def facts(lang: Lang) -> CallFacts:
+    return CallFacts(lang, "borrower", None, default_facts(lang), frozenset({"ai_disclosure", "recording_disclosure"}))
+
+
+@pytest.mark.parametrize(("lang", "text"), HARMLESS)
+def test_an_everyday_idiom_passes(gate: Gate, lang: Lang, text: str) -> None:
+    verdict = gate.judge(text, facts(lang))
+    assert verdict.decision == "allow", [rule.id for rule in verdict.rules]
+
+
+@pytest.mark.parametrize(("lang", "text"), MENACES)
+def test_the_same_words_tied_to_paying_are_a_menace(gate: Gate, lang: Lang, text: str) -> None:
+    assert gate.judge(text, facts(lang)).decision != "allow", text
