@@ -295,9 +295,11 @@ class Understander:
                 bar = reading.safety if name in SAFETY and not settled else reading.further
                 if name != "other" and name not in cleared and p >= bar:
                     found.setdefault(name, p)
-        for name, p in self._clauses(text, lang):
-            if name not in cleared and scored.present[name] >= _UNHEARD:
-                found.setdefault(name, p)
+        heard = {k for k, p in scored.present.items() if p >= _UNHEARD} - cleared - found.keys() - _SMALL_TALK
+        if heard:  # most utterances have nothing more to look for, and spare the second reading
+            for name, p in self._clauses(text, lang):
+                if name in heard:
+                    found.setdefault(name, p)
         main, *rest = found.items()
         return (main, *sorted(rest, key=lambda item: -item[1]))
 

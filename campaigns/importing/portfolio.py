@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from archive.database import Database
+from campaigns.errors import ImportRefused
 from campaigns.importing.mapping import FileMapping
 from campaigns.importing.reading import read_table
 from campaigns.importing.rows import FIELDS, REQUIRED, BorrowerRow, Problem, name_key, parse_row
@@ -78,6 +79,8 @@ def import_portfolio(
     day = as_of or now.date()
     table = read_table(path, delimiter=mapping.delimiter, sheet=mapping.sheet)
     rows, problems, total = _parse(table, mapping, day, progress)
+    if not total:  # updates may be none on a quiet day; a portfolio without a debt is the wrong file
+        raise ImportRefused(f"{table.name}: has a heading but no row")
     refused = len({problem.line for problem in problems})
     counts = {"new": 0, "updated": 0, "unchanged": 0, "older": 0, "repeated": 0, "refused": refused}
     rows, again = _distinct(rows)

@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     start: dict[str, Any]
     others: list[transformer.Weights] = []
-    if args.go_on:
+    if args.go_on or args.final_only:
         tokenizer, before = transformer.members_of(args.out / "unseen" / "encoder.npz")
         start = transformer.imported(before[0])
         shipped = args.out / "encoder.npz"

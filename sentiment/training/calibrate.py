@@ -176,7 +176,7 @@ def _safety_bar(utterances: Sequence[Utterance], present: Array, best: Sequence[
         set(rules.fired(u.text, u.lang, contradicted(dict(zip(names, p, strict=True))))) & SAFETY for u, p, _ in rows
     ]
     at = [names.index(name) for name in sorted(SAFETY)]
-    for bar in (b / 100 for b in range(4, 60, 2)):
+    for bar in (b / 100 for b in range(4, int(100 * _FURTHER), 2)):
         given = []
         for (_, p, b), r in zip(rows, by_rule, strict=True):
             least = _FURTHER if r or is_settled(b) else bar

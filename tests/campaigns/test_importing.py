@@ -133,6 +133,7 @@ def test_dirt_is_refused_with_its_line_field_and_no_data(
         (b"account,\xff\xff\xff,\n", "neither UTF-8 nor GB18030"), (b"account,account\n", "two columns"),
         (b"account,,x\n", "no heading"), (b"account,nonsense\n", "is no field"), (b"PK\x03\x04 not a zip", "Excel"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "old or encrypted"), (b'"account\n', "heading"),
+        (",".join(GOOD).encode() + b"\n\n", "no row"),
     ],
 )  # fmt: skip
 def test_files_that_are_refused_whole(tmp_path: Path, empty: Database, data: bytes, reason: str) -> None:

@@ -28,26 +28,16 @@ from sentiment.understand import SAFETY, Request, Understander, Understanding
 
 MONDAY = date(2026, 11, 23)
 FLOORS = {
-    "fresh": {"macro_f1": 0.78, "safety_recall": 0.85, "safety_precision": 0.78, "emotion_macro_f1": 0.5},
-    "fresh3": {"macro_f1": 0.72, "safety_recall": 0.82, "safety_precision": 0.58, "emotion_macro_f1": 0.7},
-    "fresh4": {"macro_f1": 0.85, "safety_recall": 0.95, "safety_precision": 0.9, "emotion_macro_f1": 0.5},
-    "fresh5": {"macro_f1": 0.85, "safety_recall": 0.95, "safety_precision": 0.88, "emotion_macro_f1": 0.42},
-    "fresh6": {"macro_f1": 0.77, "safety_recall": 0.95, "safety_precision": 0.83, "emotion_macro_f1": 0.42},
-    "fresh2": {"macro_f1": 0.85, "safety_recall": 0.93, "safety_precision": 0.83, "emotion_macro_f1": 0.5},
-    "fresh7": {"macro_f1": 0.9, "safety_recall": 0.95, "safety_precision": 0.7, "emotion_macro_f1": 0.79},
+    "fresh": {"macro_f1": 0.88, "safety_recall": 0.9, "safety_precision": 0.85, "emotion_macro_f1": 0.68},
+    "fresh2": {"macro_f1": 0.89, "safety_recall": 0.93, "safety_precision": 0.86, "emotion_macro_f1": 0.63},
+    "fresh3": {"macro_f1": 0.84, "safety_recall": 0.95, "safety_precision": 0.75, "emotion_macro_f1": 0.75},
+    "fresh4": {"macro_f1": 0.9, "safety_recall": 0.95, "safety_precision": 0.9, "emotion_macro_f1": 0.55},
+    "fresh5": {"macro_f1": 0.9, "safety_recall": 0.95, "safety_precision": 0.9, "emotion_macro_f1": 0.45},
+    "fresh6": {"macro_f1": 0.84, "safety_recall": 0.95, "safety_precision": 0.83, "emotion_macro_f1": 0.5},
+    "fresh7": {"macro_f1": 0.9, "safety_recall": 0.95, "safety_precision": 0.8, "emotion_macro_f1": 0.8},
+    "fresh8": {"macro_f1": 0.89, "safety_recall": 0.95, "safety_precision": 0.77, "emotion_macro_f1": 0.82},
 }
-ENGLISH_FLOORS = {
-    "fresh": {"macro_f1": 0.83, "safety_recall": 0.92, "safety_precision": 0.8, "emotion_macro_f1": 0.67},
-    "fresh2": {"macro_f1": 0.9, "safety_recall": 0.97, "safety_precision": 0.86, "emotion_macro_f1": 0.65},
-    "fresh3": {"macro_f1": 0.8, "safety_recall": 0.93, "safety_precision": 0.75, "emotion_macro_f1": 0.81},
-    "fresh4": {"macro_f1": 0.93, "safety_recall": 0.97, "safety_precision": 0.94, "emotion_macro_f1": 0.6},
-    "fresh5": {"macro_f1": 0.92, "safety_recall": 0.96, "safety_precision": 0.95, "emotion_macro_f1": 0.5},
-    "fresh6": {"macro_f1": 0.82, "safety_recall": 0.97, "safety_precision": 0.87, "emotion_macro_f1": 0.43},
-    "fresh7": {"macro_f1": 0.9, "safety_recall": 0.97, "safety_precision": 0.7, "emotion_macro_f1": 0.79},
-}
-"""Held by English since the sentence encoder. Emotion of ``fresh5`` hangs on two ``positive`` and four ``anxious``
-sentences: version 6 lost five of its 190, while over all seven sets English emotion stayed as it was. Version 7 gives
-three wrong safety intents more on the 145 of ``fresh``, and three fewer on the 1,050 of the other sets together."""
+"""Both languages, two to five points under what version 8 gives: most sets have few sentences of some labels."""
 
 
 @pytest.fixture(scope="module")
@@ -192,12 +182,11 @@ OFTEN = ("fresh3",)
 def test_sentences_never_in_training(reader: Understander, name: str) -> None:
     rows = load(FOLDER / f"{name}.jsonl")
     assert rows == unseen(name)
-    assert not {u.text for u in corpus()} & {u.text for u in rows}
+    assert not {(u.lang, u.text) for u in corpus()} & {(u.lang, u.text) for u in rows}
     figures = measure(reader.model, rows)
     for lang in ("zh", "en"):
         for figure, floor in FLOORS[name].items():
-            least = max(floor, ENGLISH_FLOORS[name][figure]) if lang == "en" else floor
-            assert figures[lang][figure] > least  # the model card says how much better it was when trained
+            assert figures[lang][figure] > floor  # the model card says how much better it was when trained
         assert figures[lang]["calibration_error"] < 0.1
 
 
@@ -232,16 +221,23 @@ def test_no_sentence_that_is_measured_trains() -> None:
     assert not kept & {(u.lang, u.text.replace(" ", "")) for u in corpus()}
 
 
+LEFT_OUT = {
+    "felt_zh": {"voicemail"},
+    "felt_en": {"voicemail"},
+    "near_zh": {"voicemail", "greeting", "ask_if_robot"},
+    "near_en": {"voicemail", "greeting", "ask_if_robot"},
+    "safety_zh": {"voicemail", "greeting"},
+    "safety_en": {"voicemail"},
+}
+"""Intents that a file of patterns has no sentence of; the others have all."""
+
+
 def test_corpus_is_what_its_patterns_say() -> None:
     for name, lang in PATTERNS.items():
         rows = parse((FOLDER / f"{name}.txt").read_text(encoding="utf-8"), lang)
         assert rows == load(FOLDER / f"{name}.jsonl")
-        felt = name.startswith("felt")
-        away = (
-            {"voicemail"} if felt else {"voicemail", "greeting", "ask_if_robot"} if name.startswith("near") else set()
-        )
-        assert len(rows) >= (400 if felt else 1200)
-        assert {u.intent for u in rows} == set(INTENTS) - away
+        assert len(rows) >= (390 if name.startswith(("felt", "safety")) else 900)
+        assert {u.intent for u in rows} == set(INTENTS) - LEFT_OUT.get(name, set())
         assert {u.emotion for u in rows} == set(EMOTIONS)
         assert not any(set("()|{}") & set(u.text) for u in rows)
 
