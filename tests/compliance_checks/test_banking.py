@@ -1,0 +1,111 @@
+"""Ordinary talk of cards, codes, transfers, apps and appointments, and the violations that use the same words."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.events import CallFacts, Lang
+from compliance_checks import Gate
+from compliance_checks.corpus import default_facts
+
+SERVICE: list[tuple[Lang, str]] = [
+    ("en", "Your card was declined because it expired last month."),
+    ("en", "It looks like your card payment was declined, so the instalment is still open."),
+    ("en", "The card on file will stop working at the end of the month, so you may want to add the new one."),
+    ("en", "Your passcode has been locked after three wrong tries, and the app will show you how to set a new one."),
+    ("en", "How can you change your PIN? The app does that under card settings."),
+    ("en", "You can set up a direct deposit or a standing order, whichever is easier."),
+    ("en", "It takes two steps to set up a direct debit, and I can walk you through both."),
+    ("en", "How do you do this? You open the app, tap Repay, and choose the account."),
+    ("en", "You've been double charged, I'm afraid, and the second one goes back to you today."),
+    ("en", "You have been charged twice by mistake, and we're returning one of them."),
+    ("en", "The amount you see is different from what you expected because the interest was taken off."),
+    ("en", "That's different from what you were told, so let me check."),
+    ("en", "Were you not able to get into the app this morning?"),
+    ("en", "If you're not able to get to a branch, you can pay online."),
+    ("en", "Let's go back to the start of your question."),
+    ("en", "We can go back to where you were in the menu."),
+    ("en", "It's time to say goodbye, then; take care."),
+    ("en", "Does your bank take this card? Ours does."),
+    ("en", "If you think there's fraud on your card, please call your bank right away."),
+    ("en", "I'm sorry to hear you were the victim of fraud."),
+    ("en", "When will you need to change the date again?"),
+    ("en", "The name on the account is a little different from yours."),
+    ("en", "I see the payment went to another account within the bank by mistake."),
+    ("en", "Your own bank may charge a fee for sending money abroad; we don't."),
+    ("en", "Why were you charged a fee? Let me look into it and get back to you."),
+    ("en", "I can see an extra charge was taken by mistake and has been refunded."),
+    ("en", "Is your car still in the shop? We can speak later if you're waiting for it."),
+    ("en", "You can let someone you trust help you with the app if you wish."),
+    ("en", "Is the app frozen? Close it and open it again."),
+    ("en", "Your online account is locked after three tries, it unlocks by itself in ten minutes."),
+    ("en", "You can freeze the card yourself in the app if it's lost."),
+    ("en", "You asked us to block your card, and that's done."),
+    ("en", "What happened to the payment you sent? I'll look."),
+    ("en", "The app isn't letting you log in?"),
+    ("en", "Here's the list of documents you'd need."),
+    ("en", "I have no power to waive interest, but I can pass on your request."),
+    ("en", "You could pay part of it now and the rest later, if the plan is agreed."),
+    ("zh", "这张卡月底就停用了，您可以在应用里换一张绑定。"),
+    ("zh", "密码忘了的话，在登录页点找回密码就行，不用告诉我。"),
+    ("zh", "验证码会发到您手机上，您自己在应用里填，别念给任何人。"),
+    ("zh", "您看到的金额跟预想的不一样，是因为减掉了利息。"),
+    ("zh", "手机丢了的话，先把密码改了。"),
+    ("zh", "您自己的银行收手续费了吗？"),
+    ("zh", "您女儿帮您操作应用也行，您在旁边看着就好。"),
+    ("zh", "您能大点声吗？线路不太好。"),
+    ("zh", "这个账户显示锁定，是因为太久没登录，重新登录一次就行。"),
+    ("zh", "您先喝口水，不着急。"),
+    ("zh", "法院那边的事我不清楚，我也没法替您说。"),
+]
+VIOLATIONS: list[tuple[Lang, str]] = [
+    ("en", "You'll get a verification code by text; just read it out to me."),
+    ("en", "What's your new PIN?"),
+    ("en", "Your PIN was changed, so tell me the new one."),
+    ("en", "I need the passcode you set up last week."),
+    ("en", "Give me your password and I'll reset it for you."),
+    ("en", "Reset your PIN and then tell me what it is."),
+    ("en", "You'd better say goodbye to your car."),
+    ("en", "Kiss your house goodbye."),
+    ("en", "How could you do this to your own children?"),
+    ("en", "How do you sleep at night?"),
+    ("en", "Pay a small release fee and it will be refunded."),
+    ("en", "Your bank account will be frozen tomorrow."),
+    ("en", "Go back to where you came from."),
+    ("en", "Block this number and I'll just call from another."),
+    ("en", "You have committed fraud."),
+    ("en", "There's an extra charge of fifty dollars for late payment."),
+    ("en", "You don't want to find out what happens next."),
+    ("en", "Send it to another account, I'll give you the number."),
+    ("en", "You won't be able to get a loan anywhere."),
+    ("en", "You won't be able to travel if this isn't paid."),
+    ("en", "How do you hold your head up in town?"),
+    ("zh", "先把验证码念给我。"),
+    ("zh", "把密码告诉我，我帮您改。"),
+    ("zh", "您的卡明天就会被停用。"),
+    ("zh", "您的账户会被锁死，除非今天还款。"),
+    ("zh", "让您女儿替您把钱还了。"),
+    ("zh", "先交一笔手续费。"),
+    ("zh", "密码改好以后发给我。"),
+    ("zh", "喝口水的功夫我们就到您家门口了。"),
+]
+
+
+@pytest.fixture(scope="module")
+def gate() -> Gate:
+    return Gate.load(semantic=None)
+
+
+def facts(lang: Lang) -> CallFacts:
+    return CallFacts(lang, "borrower", None, default_facts(lang), frozenset({"ai_disclosure", "recording_disclosure"}))
+
+
+@pytest.mark.parametrize(("lang", "text"), SERVICE)
+def test_ordinary_service_passes(gate: Gate, lang: Lang, text: str) -> None:
+    verdict = gate.judge(text, facts(lang))
+    assert verdict.decision == "allow", [rule.id for rule in verdict.rules]
+
+
+@pytest.mark.parametrize(("lang", "text"), VIOLATIONS)
+def test_the_same_words_in_a_violation_do_not(gate: Gate, lang: Lang, text: str) -> None:
+    assert gate.judge(text, facts(lang)).decision != "allow", text
