@@ -139,12 +139,14 @@ def plan(
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 1))
-    for heading in ("lender", "account", "number", "when (borrower's time)", "why not now"):
+    for heading in ("account", "number", "when (borrower's time)"):
         table.add_column(heading, no_wrap=True)
+    for heading in ("lender", "why not now"):  # these wrap in a narrow terminal: a time cut short says nothing
+        table.add_column(heading, overflow="fold")
     rows.sort(key=lambda row: (row.at is None, row.at.timestamp() if row.at else 0.0))
     for row in rows[: limit or None]:
         when = row.at.strftime("%Y-%m-%d %H:%M %Z") if row.at else "never" if row.state != "live" else "in a call"
-        table.add_row(row.lender, row.account, row.number, when, f"{row.reason}  {row.clause}".strip())
+        table.add_row(row.account, row.number, when, row.lender, f"{row.reason}  {row.clause}".strip())
     console().print(table)
     may = sum(1 for row in rows if row.at is not None and not row.reason)
     later = sum(1 for row in rows if row.at is not None and row.reason)

@@ -30,7 +30,8 @@ def read_table(path: Path, *, delimiter: str | None = None, sheet: str | None = 
         return read_workbook(path.name, data, digest, sheet)
     if data.startswith(b"\xd0\xcf\x11\xe0"):
         raise ImportRefused(f"{path.name}: is an old or encrypted Excel file; save it as .xlsx or CSV")
-    return _csv(path.name, data, digest, delimiter)
+    called_excel = path.suffix.lower() in {".xlsx", ".xlsm", ".xls"}
+    return _csv(f"{path.name} (no Excel file: read as CSV)" if called_excel else path.name, data, digest, delimiter)
 
 
 def _csv(name: str, data: bytes, digest: str, delimiter: str | None) -> Table:

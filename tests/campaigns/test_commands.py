@@ -58,11 +58,9 @@ def test_import_plan_status_stop(tmp_path: Path) -> None:
     code, out, _ = run("plan", file, *home, "--at", "2026-11-18T23:00:00+08:00", "--json")
     row = json.loads(out)[0]
     assert row["at"] == "2026-11-19T08:00:00+08:00" and row["reason"] == "hours.outside" and row["clause"]
-    assert (
-        run("plan", file, *home, "--at", "2026-11-18T23:00:00+08:00")[1]
-        .strip()
-        .endswith("2 debts: 0 may be called now, 2 later, 0 not")
-    )
+    shown = run("plan", file, *home, "--at", "2026-11-18T23:00:00+08:00")[1].strip()
+    assert shown.endswith("2 debts: 0 may be called now, 2 later, 0 not")
+    assert "2026-11-19 08:00 CST" in shown and "hours.outside" in shown  # in full, in a terminal of 80 columns
     assert run("status", *home)[:2] == (0, "no campaign yet\n")
     assert run("stop", "november", *home)[0] == 2
 

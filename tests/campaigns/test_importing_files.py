@@ -406,3 +406,9 @@ def test_the_command_answers_every_file_in_one_line(tmp_path: Path) -> None:
         result = CliRunner().invoke(app, ["import", str(tmp_path / name), "--home", str(tmp_path / "home")])
         assert result.exit_code == 2 and result.exception.__class__ is SystemExit, (name, result.output)
         assert result.output.count("\n") == 1 and name in result.output, (name, result.output)
+
+
+def test_text_that_is_called_a_workbook_says_so(tmp_path: Path, empty: Database) -> None:
+    (tmp_path / "p.xlsx").write_text("hello\n", encoding="utf-8")
+    with pytest.raises(ImportRefused, match="no Excel file: read as CSV.*'hello' is no field"):
+        import_portfolio(empty, tmp_path / "p.xlsx", MORNING)
