@@ -70,7 +70,7 @@ _CURRENCY = {
 
 _ZH_MONEY = re.compile(
     rf"(?P<pre>人民币|rmb|¥|￥|\$|£|€)?(?P<n>{_ZH_NUMBER})(?P<more>多|余|来)?"
-    rf"(?P<cur>元|块(?<![这那哪]一块)|圆|人民币|rmb|美元|美金|港币|港元|英镑|欧元"
+    rf"(?P<cur>元|块(?<![这那哪在跟和同们您你我起]一块)(?<!一块(?=[儿看还去来聊想把商处办算解研找核]))|圆|人民币|rmb|美元|美金|港币|港元|英镑|欧元"
     rf"|卢比)钱?(?:(?P<jiao>{_ZH_NUMBER})[角毛])?(?:(?P<fen>{_ZH_NUMBER})分)?"
 )
 _ZH_PREFIXED = re.compile(rf"(?P<pre>人民币|rmb|¥|￥|\$|£|€)(?P<n>{_ZH_NUMBER})")
