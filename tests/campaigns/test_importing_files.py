@@ -410,5 +410,5 @@ def test_the_command_answers_every_file_in_one_line(tmp_path: Path) -> None:
 
 def test_text_that_is_called_a_workbook_says_so(tmp_path: Path, empty: Database) -> None:
     (tmp_path / "p.xlsx").write_text("hello\n", encoding="utf-8")
-    with pytest.raises(ImportRefused, match="no Excel file: read as CSV.*'hello' is no field"):
+    with pytest.raises(ImportRefused, match=r"no Excel file: read as CSV.*'hello' is no field"):
         import_portfolio(empty, tmp_path / "p.xlsx", MORNING)

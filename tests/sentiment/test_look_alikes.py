@@ -9,6 +9,16 @@ from sentiment.rules import PRIORITY, fired
 from sentiment.understand import SAFETY, Understander
 
 PAIRS = [
+    ("crisis", "en", "i've taken all my pills at once", "i took my pills this morning what did you want"),
+    ("crisis", "en", "my husband beats me", "my husband beats me at chess"),
+    ("crisis", "en", "i can't do this anymore i want it to end", "i can't do this anymore with your hold music"),
+    ("crisis", "zh", "他要上吊", "我师傅上吊车了"),
+    ("crisis", "zh", "药我都买好了今晚就结束", "药我早上吃了你说吧"),
+    ("stop_contact", "zh", "你别打了", "你别打岔我在说正事"),
+    ("stop_contact", "en", "i do not consent to any further calls", "i consent to the call"),
+    ("deny_identity", "zh", "你们搞错人了", "是不是哪里搞错了差二百块"),
+    ("legal_representation", "zh", "我找了律师", "你找一百个律师来我也是这句话"),
+    ("request_human", "zh", "转人工服务", "挂号请按一人工服务请按零"),
     ("crisis", "en", "i've saved enough tablets and then it's over", "i saved up for my dog's tablets money and all"),
     ("legal_representation", "en", "my lawyer will call you", "my friend who's a lawyer moved away"),
     ("deceased_or_incapacitated", "en", "my dad passed in may", "i've been passed round four people"),
