@@ -25,6 +25,8 @@ PLACES: Final[Mapping[str, str]] = {
     "payee": "\uf003",
     "plan_name": "\uf004",
 }
+_INITIALS: Final = re.compile(r"\b(?:[a-z]\s?\.\s?){2,}")
+_POINT: Final = "\uf0ff"
 MAX_UNITS: Final = 56  # characters (Mandarin) or words (English) of one window
 _STRIDE: Final = 28
 _MAX_NAME: Final = 40
@@ -75,6 +77,7 @@ def windows(text: str, lang: Lang) -> tuple[str, ...]:
     Every sentence stands in a window of its own, so nothing said around a violation can thin it out. The windows
     together are at most five times as long as the text.
     """
+    text = _INITIALS.sub(lambda m: m[0].replace(".", _POINT), text)  # their points end no sentence
     whole = _UNITS.findall(text)
     if not whole:
         return ()
@@ -97,5 +100,5 @@ def _says_something(units: list[str]) -> bool:
 
 
 def _join(units: list[str], lang: Lang) -> str:
-    text = ("" if lang == "zh" else " ").join(units)
+    text = ("" if lang == "zh" else " ").join(units).replace(_POINT, ".")
     return text.rstrip("。，., ")
