@@ -85,10 +85,9 @@ def windows(text: str, lang: Lang) -> tuple[str, ...]:
     found: dict[str, None] = {}
     if len(whole) <= MAX_UNITS:
         found[_join(whole, lang)] = None
-    else:
-        for left, right in itertools.pairwise(sentences):
-            if len(left) + len(right) < MAX_UNITS:
-                found[_join([*left, "。" if lang == "zh" else ".", *right], lang)] = None
+    for left, right in itertools.pairwise(sentences):
+        if len(left) + len(right) < MAX_UNITS:
+            found[_join([*left, "。" if lang == "zh" else ".", *right], lang)] = None
     for units in sentences:
         for start in range(0, max(1, len(units) - _STRIDE), _STRIDE):
             found[_join(units[start : start + MAX_UNITS], lang)] = None

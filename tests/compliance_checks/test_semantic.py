@@ -426,3 +426,10 @@ def test_masked_names_are_read_as_names() -> None:
 
     for lang in ("zh", "en"):
         assert not set(PLACES.values()) & set(readable("".join(PLACES.values()), lang))  # type: ignore[arg-type]
+
+
+def test_initials_end_no_sentence_and_neighbours_are_read_together() -> None:
+    read = windows("i work for the a . t . o . and your loan is ours . that is all . goodbye to you", "en")
+    assert "i work for the a . t . o . and your loan is ours" in read
+    assert "i work for the a . t . o . and your loan is ours . that is all" in read
+    assert "that is all . goodbye to you" in read and len(read) == 6
