@@ -4,7 +4,7 @@
     python benchmarks/understanding.py [--quick] [--json] [--emodb FOLDER]
 
 "unseen": template families that neither model was trained on (``sentiment/models/unseen`` is the pair trained on the
-other seven tenths; beside it stands the English part that ships, which has seen no more). "fresh" to "fresh8":
+other seven tenths; beside it stands the English part that ships, which has seen no more). "fresh" to "fresh9":
 colloquial sentences, trained on by nobody (what ships). Peer: the linear model over n-grams alone, the best label above
 its threshold, no rules, no context. Slots: phrases with the one
 right answer written beside them; peer: ``dateutil``-style guessing does not exist for Mandarin, so none. Voice: EmoDB,

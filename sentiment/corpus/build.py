@@ -136,7 +136,7 @@ PATTERNS = {
 """Pattern files by name, with their language."""
 TRAINING = (*PATTERNS, "hand", "heard")
 """The files a model may be trained on; those of ``UNSEEN`` are not among them."""
-UNSEEN = ("fresh", "fresh2", "fresh3", "fresh4", "fresh5", "fresh6", "fresh7", "fresh8")
+UNSEEN = ("fresh", "fresh2", "fresh3", "fresh4", "fresh5", "fresh6", "fresh7", "fresh8", "fresh9")
 """Sentences that no model was trained on, a ``.txt`` a language each."""
 
 

@@ -9,6 +9,15 @@ from sentiment.rules import PRIORITY, fired
 from sentiment.understand import SAFETY, Understander
 
 PAIRS = [
+    ("crisis", "en", "i just want to lie down in the sea and be done with it", "we lie down by the sea every summer"),
+    ("crisis", "en", "i won't be around much longer", "i won't be on hold much longer i hope"),
+    ("crisis", "en", "he's waving a knife at me", "he's waving a flag at the match"),
+    ("crisis", "en", "he left his phone and walked out towards the railway line", "he walked to the railway station"),
+    ("crisis", "en", "i'd rather die tonight than wake up", "i'd rather die than owe a man money"),
+    ("deceased_or_incapacitated", "en", "papa is no more sir", "there is no more money this month"),
+    ("deceased_or_incapacitated", "en", "granny went home to jesus in the fall", "granny went home to leeds"),
+    ("request_human", "en", "i want to talk to a human", "say something only a human would say"),
+    ("deny_identity", "en", "you've got the wrong person", "you've got the wrong end of the stick"),
     ("crisis", "en", "i've taken all my pills at once", "i took my pills this morning what did you want"),
     ("crisis", "en", "my husband beats me", "my husband beats me at chess"),
     ("crisis", "en", "i can't do this anymore i want it to end", "i can't do this anymore with your hold music"),

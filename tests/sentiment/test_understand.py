@@ -35,6 +35,7 @@ FLOORS = {
     "fresh5": {"macro_f1": 0.9, "safety_recall": 0.95, "safety_precision": 0.9, "emotion_macro_f1": 0.45},
     "fresh6": {"macro_f1": 0.84, "safety_recall": 0.95, "safety_precision": 0.83, "emotion_macro_f1": 0.5},
     "fresh7": {"macro_f1": 0.9, "safety_recall": 0.95, "safety_precision": 0.8, "emotion_macro_f1": 0.8},
+    "fresh9": {"macro_f1": 0.73, "safety_recall": 0.78, "safety_precision": 0.67, "emotion_macro_f1": 0.56},
     "fresh8": {"macro_f1": 0.89, "safety_recall": 0.95, "safety_precision": 0.77, "emotion_macro_f1": 0.82},
 }
 """Both languages, two to five points under what version 8 gives: most sets have few sentences of some labels."""
